@@ -112,6 +112,11 @@ def test_an_unfinished_run_is_read_with_a_warning(run: Path) -> None:
     (note,) = notes_on([found])
     assert note.startswith("Warning")
     assert "not complete (8 rows so far)" in note
+    with path.open("a") as file:
+        file.write('{"condition": "base')  # still being written
+    assert read_runs([run])[0].rows == found.rows
+    path.write_text("{}\n" + path.read_text())
+    assert f"{path}, line 1: " in refused(run)
     path.write_text("")
     assert "no row yet" in refused(run)
 

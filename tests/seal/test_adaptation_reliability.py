@@ -24,8 +24,8 @@ from domain_tokens.seal.records import ROUND
 RATED = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
 
 
-def one_of(groups: list[tuple[str, list[list[float]]]]) -> float:
-    return float(intraclass_correlation(sums_of_squares(groups).sum(axis=0)))
+def one_of(groups: list[tuple[str, list[list[float]]]], seeds_in_common: bool = False) -> float:
+    return float(intraclass_correlation(sums_of_squares(groups, seeds_in_common).sum(axis=0)))
 
 
 def proposals(world: World, seed: int = 0) -> Proposals:
@@ -42,6 +42,17 @@ def test_the_published_example() -> None:
     one = one_of([("p", RATED)])
     assert one == pytest.approx(0.17, abs=0.005)
     assert spearman_brown(one, 4) == pytest.approx(0.44, abs=0.005)
+    assert one_of([("p", RATED)], seeds_in_common=True) == pytest.approx(0.71, abs=0.005)
+
+
+def test_a_seed_that_lifts_all_edits_alike_is_left_out_of_consistency() -> None:
+    lifted = [[value + 10 * seed for seed, value in enumerate(values)] for values in RATED]
+    assert one_of([("p", lifted)]) < one_of([("p", RATED)]) - 0.1
+    same = [one_of([("p", values), ("q", RATED)], seeds_in_common=True) for values in (RATED, lifted)]
+    assert same[1] == pytest.approx(same[0])
+    unequal = [("p", [[1.0, 2.0], [3.0]])]
+    assert len(sums_of_squares(unequal, seeds_in_common=True)) == 0
+    assert bounded(intraclass_correlation, sums_of_squares(unequal, seeds_in_common=True)).value is None
 
 
 def test_edits_with_different_numbers_of_seeds_by_hand() -> None:

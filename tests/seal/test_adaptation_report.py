@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,8 +73,7 @@ def test_one_run_is_analysed_beside_its_rows_and_gives_the_same_bytes(
     run(monkeypatch, adapted)
     run(monkeypatch, adapted / SEAL, "--output", tmp_path / "again")
     first, second = (
-        [(folder / name).read_bytes() for name in FILES]
-        for folder in (adapted / SEAL / "adaptation", tmp_path / "again")
+        [(folder / name).read_bytes() for name in FILES] for folder in (adapted / "adaptation", tmp_path / "again")
     )
     assert first == second
 
@@ -94,15 +94,18 @@ def test_the_figures_show_what_there_is(experiment: Path) -> None:
 
 
 def test_a_run_without_test_chain_or_held_out_text_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    adapted = write_adapted(tmp_path, World(passages=2, edits=2, unreadable=0.0)) / SEAL
+    whole = write_adapted(tmp_path / "whole", World(passages=2, edits=2, unreadable=0.0))
+    folder = tmp_path / "exp_baseline" / "seed_0"
+    adapted = folder / "checkpoints" / SEAL
+    shutil.copytree(whole / SEAL, adapted)
     rows = [json.loads(line) for line in (adapted / ROWS).read_text().splitlines()]
     rows = [row | {"validation": None} for row in rows if row["part"] == "round" and row["round"] == 1]
     (adapted / ROWS).write_text("".join(json.dumps(row) + "\n" for row in rows))
     record = json.loads((adapted / RECORD).read_text())
     (adapted / RECORD).write_text(json.dumps(record | {"complete": False}))
-    run(monkeypatch, adapted)
-    assert sorted(path.name for path in (adapted / "adaptation").iterdir()) == sorted(FILES)
-    page = (adapted / "adaptation" / PAGE).read_text()
+    run(monkeypatch, folder)
+    assert sorted(path.name for path in (folder / "adaptation").iterdir()) == sorted(FILES)
+    page = (folder / "adaptation" / PAGE).read_text()
     assert "not complete (20 rows so far)" in page
     assert "The trained policy against the controls" not in page
 

@@ -30,7 +30,7 @@ def main(description: str | None) -> None:
         if arguments.output is not None:
             check_folder("--output", arguments.output)
         runs: list[AdaptedRun] = read_runs(arguments.runs)
-        output = arguments.output or _beside([run.folder for run in runs])
+        output = arguments.output or _beside([run.run for run in runs])
         check_folder("--output", output)
         found = analyze(runs)
         page = write(found, output)
@@ -45,11 +45,11 @@ def main(description: str | None) -> None:
         sys.stdout.write(f"{page}\n")
 
 
-def _beside(folders: list[Path]) -> Path:
-    """Return where results go: into the `seal` folder of one run, or the folder of the experiment of several."""
-    if len(folders) == 1:
-        return folders[0] / _FOLDER
-    experiments = {folder.absolute().parents[2] for folder in folders}
+def _beside(runs: list[Path]) -> Path:
+    """Return where results go: into the folder of one run, or that of the experiment of several."""
+    if len(runs) == 1:
+        return runs[0] / _FOLDER
+    experiments = {run.parents[1] for run in runs}
     if len(experiments) > 1:
         raise RecipeError("the runs belong to several experiments; say with --output where the results go")
     return experiments.pop() / _FOLDER
@@ -68,6 +68,6 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "--output",
         type=local_path,
         metavar="DIR",
-        help="output folder (default: adaptation/ in the seal folder of one run, or in the experiment of several)",
+        help="output folder (default: adaptation/ in the folder of one run, or of the experiment of several)",
     )
     return parser

@@ -59,6 +59,8 @@ def bounded(statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]], col
         statistic: from sums of shape `(..., num_columns)` to values of shape `(...)`; NaN where there is none.
         columns: what each passage adds to the sums, shape `(num_passages, num_columns)`.
     """
+    if not len(columns):
+        return Bounded(value=None, low=None, high=None)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(statistic(columns.sum(axis=0)))
         if not np.isfinite(value):

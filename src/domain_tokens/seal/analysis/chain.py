@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 
 from domain_tokens.seal.analysis.averages import average
-from domain_tokens.seal.analysis.edits import ByPassage, Edit, Measure, by_passage, earlier_rise, edits_of, scored_drop
+from domain_tokens.seal.analysis.edits import (
+    ByPassage,
+    Edit,
+    Measure,
+    by_passage,
+    earlier_rise,
+    edits_of,
+    scored_drop,
+    validation_rise,
+)
 from domain_tokens.seal.analysis.results import ChainResult
 from domain_tokens.seal.records import ARMS, CHAIN, AdaptRow
 
@@ -36,11 +45,16 @@ def _place(edits: Sequence[Sequence[Edit]], arm: str, place: int | None) -> Chai
         chains=forgetting.passages,
         forgetting=forgetting,
         gain=average([_by_chain(own, scored_drop) for own in later]),
+        held_out=average([_by_chain(own, validation_rise) for own in later]) if _has_held_out(later) else None,
     )
 
 
 def _has_earlier(edit: Edit) -> bool:
     return all(row.earlier is not None for row in edit.rows)
+
+
+def _has_held_out(edits: Sequence[Sequence[Edit]]) -> bool:
+    return all(row.validation is not None for own in edits for edit in own for row in edit.rows)
 
 
 def _by_chain(edits: Sequence[Edit], measure: Measure) -> ByPassage:

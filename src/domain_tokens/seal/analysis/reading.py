@@ -22,6 +22,7 @@ from domain_tokens.seal.records import (
 )
 
 _COMMAND = "scripts/run_seal.py"
+_CHECKPOINTS = "checkpoints"  # of a run: unfinished work
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class AdaptedRun:
     """The files of one run.
 
     Attributes:
-        folder: its `seal` folder.
+        folder: its `seal` folder, or that of unfinished work.
         record: from what they were made.
         rows: its edits, each carried out once.
         policy: the edits that a policy learned from.
@@ -39,6 +40,12 @@ class AdaptedRun:
     record: SealRecord
     rows: tuple[AdaptRow, ...]
     policy: tuple[PolicyRow, ...]
+
+    @property
+    def run(self) -> Path:
+        """The run's folder."""
+        own = self.folder.absolute().parent
+        return own.parent if own.name == _CHECKPOINTS else own
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Adapted:
 
 
 def read_runs(paths: Sequence[Path]) -> list[AdaptedRun]:
-    """Read runs, each given as its folder or its `seal` folder.
+    """Read runs, each given as its folder or its `seal` folder; unfinished work is found too.
 
     Raises:
         RecipeError: if a file is missing or damaged, a run is given twice, or the settings of two runs differ.
@@ -98,17 +105,12 @@ def notes_on(runs: Sequence[AdaptedRun]) -> Iterator[str]:
 
 
 def _read(path: Path) -> AdaptedRun:
-    folder = path if path.name == SEAL or (path / RECORD).is_file() else path / SEAL
-    if not path.is_dir():
-        raise RecipeError(f"{path}: no such folder; expected a run, outputs/<experiment>/exp_<condition>/seed_<n>")
-    for name in (RECORD, ROWS):
-        if not (folder / name).is_file():
-            raise RecipeError(
-                f"{folder / name}: no such file; expected a run that {_COMMAND} has adapted, or its folder {SEAL}"
-            )
+    folder = _find(path)
     record = read_record(folder / RECORD, SealRecord)
     _check_version(record.schema_version, folder / RECORD)
-    rows = tuple(read_adapted(folder))
+    if not (folder / ROWS).is_file():
+        raise RecipeError(f"{folder / ROWS}: no such file; let {_COMMAND} go on, or remove {folder} and run it again")
+    rows = _rows(folder, record.complete)
     if not rows:
         raise RecipeError(f"{folder / ROWS}: no row yet; let {_COMMAND} go on")
     if record.complete and record.rows != len(rows):
@@ -122,6 +124,32 @@ def _read(path: Path) -> AdaptedRun:
     if record.complete and not policy and any(row.part == ROUND and row.valid for row in rows):
         raise RecipeError(f"{folder / POLICY}: no such file, or empty; remove {folder} and run {_COMMAND} again")
     return AdaptedRun(folder, record, rows, policy)
+
+
+def _find(path: Path) -> Path:
+    """Return the folder of a run's files: `seal`, or that of unfinished work."""
+    if not path.is_dir():
+        raise RecipeError(f"{path}: no such folder; expected a run, outputs/<experiment>/exp_<condition>/seed_<n>")
+    for folder in (path, path / SEAL, path / _CHECKPOINTS / SEAL):
+        if (folder / RECORD).is_file():
+            return folder
+    raise RecipeError(
+        f"{path / SEAL / RECORD}: no such file; expected a run that {_COMMAND} has adapted, "
+        f"outputs/<experiment>/exp_<condition>/seed_<n>, or its folder {SEAL}"
+    )
+
+
+def _rows(folder: Path, is_complete: bool) -> tuple[AdaptRow, ...]:
+    """Return all rows; of unfinished work, without the beginning of a line that is still being written."""
+    found = []
+    try:
+        for row in read_adapted(folder):
+            found.append(row)
+    except RecipeError:
+        *whole, last = (folder / ROWS).read_text(encoding="utf-8", errors="replace").split("\n")
+        if is_complete or not last or len(found) < sum(bool(line.strip()) for line in whole):
+            raise
+    return tuple(found)
 
 
 def _check(row: AdaptRow, record: SealRecord, where: str) -> None:

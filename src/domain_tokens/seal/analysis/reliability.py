@@ -68,17 +68,23 @@ def _reliability(name: str, runs: Sequence[Proposals], measure: Measure) -> Reli
         passages=len(columns),
         seeds=seeds,
         one=one,
+        one_consistent=bounded(intraclass_correlation, sums_of_squares(groups, seeds_in_common=True)),
         mean=bounded(of_mean, columns),
         seeds_needed=seeds_needed(one.value),
     )
 
 
-def sums_of_squares(groups: Iterable[tuple[str, Sequence[Sequence[float]]]]) -> NDArray[np.float64]:
+def sums_of_squares(
+    groups: Iterable[tuple[str, Sequence[Sequence[float]]]], seeds_in_common: bool = False
+) -> NDArray[np.float64]:
     """Return of each passage what it adds to an analysis of variance of edits within passages.
 
     Args:
         groups: a passage, and for each of its edits the values of its inner seeds. A passage may come several times,
             with edits that are not to be compared with those of the other times.
+        seeds_in_common (*optional*): whether what an inner seed does to all edits of a passage alike is taken out of
+            the sum within edits: the correlation is then that of consistency, ICC(3, 1). Passages whose edits have
+            different numbers of seeds are left out.
 
     Returns:
         Shape `(num_passages, 5)`: the sum of squares between edits and its degrees of freedom, the sum within edits
@@ -87,15 +93,21 @@ def sums_of_squares(groups: Iterable[tuple[str, Sequence[Sequence[float]]]]) -> 
     found: dict[str, NDArray[np.float64]] = {}
     for passage, edits in groups:
         sizes = np.array([len(values) for values in edits], dtype=float)
+        if seeds_in_common and len(set(sizes)) > 1:
+            continue
         means = np.array([fmean(values) for values in edits])
         total = sizes.sum()
-        between = float((sizes * (means - (sizes * means).sum() / total) ** 2).sum())
+        mean = (sizes * means).sum() / total
+        between = float((sizes * (means - mean) ** 2).sum())
         within = sum(float(((np.array(values) - fmean(values)) ** 2).sum()) for values in edits)
-        added = np.array(
-            [between, len(edits) - 1, within, total - len(edits), total - (sizes**2).sum() / total], dtype=float
-        )
+        within_df = total - len(edits)
+        if seeds_in_common:
+            within -= len(edits) * float(((np.array(edits).mean(axis=0) - mean) ** 2).sum())
+            within_df -= sizes[0] - 1
+        multiple = total - (sizes**2).sum() / total
+        added = np.array([between, len(edits) - 1, within, within_df, multiple], dtype=float)
         found[passage] = found.get(passage, 0) + added
-    return np.array(list(found.values()))
+    return np.array(list(found.values())).reshape(-1, 5)
 
 
 def intraclass_correlation(sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,7 +117,8 @@ def intraclass_correlation(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     and Fleiss 1979, Psychological Bulletin 86:420, equation for case 1). Where edits have different numbers of seeds,
     k is the number by which the variance between edits is multiplied in the expectation of B (Searle, Casella and
     McCulloch 1992, Variance Components, section 3.6). It is the generalizability coefficient of inner seeds nested in
-    edits (Brennan 2001, Generalizability Theory, chapter 2). It may be below 0 by chance.
+    edits (Brennan 2001, Generalizability Theory, chapter 2). It may be below 0 by chance. With the sums of
+    `seeds_in_common` it is their ICC(3, 1), the coefficient of relative decisions where seeds and edits are crossed.
     """
     between, between_df, within, within_df, multiple = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
     b, w, k = between / between_df, within / within_df, multiple / between_df

@@ -128,6 +128,8 @@ class Reliability(Record):
     """The intraclass correlation of the value of one inner seed."""
     mean: Bounded
     """Of the mean of `seeds` inner seeds."""
+    one_consistent: Bounded
+    """As `one`, without what an inner seed does to all edits of a passage alike, which favours none of them."""
     seeds_needed: int | None
     """Inner seeds whose mean would have a reliability of 0.8; `None` if none would."""
 
@@ -190,7 +192,9 @@ class ChainResult(Record):
     forgetting: Average
     """The rise in bits per byte of the answers about earlier passages, since each was learned; the unit is a chain."""
     gain: Average | None
-    """The drop for the passage that was learned last, in the scoring half."""
+    """The drop for the passage that was learned last, in the scoring half, from the model before the first."""
+    held_out: Average | None
+    """The rise in bits per byte of held-out text, from the model before the first; `None` if it was not measured."""
 
 
 class ConditionResult(Record):

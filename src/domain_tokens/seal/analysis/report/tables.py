@@ -191,22 +191,23 @@ def _reliability(found: Adaptation) -> Table:
                 one.measure,
                 f"{one.edits:,}",
                 share(one.one),
+                share(one.one_consistent),
                 f"{share(one.mean)} of {one.seeds:.3g}",
                 DASH if one.seeds_needed is None else f"{one.seeds_needed:,}",
             ]
             for one in condition.reliability
         ]
         if (halves := condition.halves) is not None:
-            rows.append(
-                [name, "choosing half with scoring half", f"{halves.edits:,}", share(halves.correlation), "", ""]
-            )
+            cells = [f"{halves.edits:,}", share(halves.correlation), DASH, DASH, DASH]
+            rows.append([name, "choosing half with scoring half", *cells])
     note = (
         "Among the edits of one passage. Of one seed: the share of the variance between values of single inner seeds "
-        "that is between edits (intraclass correlation, one-way random effects); then that of the mean of all inner "
-        f"seeds, and how many make it {WANTED:g}. Last row: the correlation of an edit's mean drops in the two "
+        "that is between edits (intraclass correlation, one-way random effects). Consistency: the same without what "
+        "an inner seed does to all edits of a passage alike. Mean of seeds: from one seed, for all inner seeds; at last "
+        f"how many make it {WANTED:g}. Last row: the correlation of an edit's mean drops in the two "
         "halves, which share inner loops. Brackets: 95% bootstrap intervals over passages."
     )
-    header = ["condition", "measure", "edits", "one seed", "mean of seeds", f"seeds for {WANTED:g}"]
+    header = ["condition", "measure", "edits", "one seed", "consistency", "mean of seeds", f"seeds for {WANTED:g}"]
     return Table("Can the reward be repeated?", header, rows, note)
 
 
@@ -233,6 +234,7 @@ def _chain(found: Adaptation) -> Table:
             f"{one.chains:,}",
             bits(one.forgetting),
             bits(one.gain),
+            bits(one.held_out),
         ]
         for name, condition in _each(found)
         for one in condition.chain
@@ -240,10 +242,18 @@ def _chain(found: Adaptation) -> Table:
     note = (
         "Test passages learned one after another without restoring the model. Forgetting: the rise in bits per byte "
         "of the answers about all earlier passages since each was learned. Gain: the drop for the passage just "
-        "learned, in the scoring half, after as many earlier ones. Brackets: 95% intervals over chains; one chain has "
-        "none."
+        "learned, in the scoring half. Held-out text: the rise there. Both from the model before the first passage. "
+        "Brackets: 95% intervals over chains, whose places are averaged first; one chain has none."
     )
-    header = ["condition", "arm", "passages before", "chains", "forgetting of earlier passages", "gain"]
+    header = [
+        "condition",
+        "arm",
+        "passages before",
+        "chains",
+        "forgetting of earlier passages",
+        "gain",
+        "held-out text",
+    ]
     return Table("Passages in a row", header, rows, note)
 
 
