@@ -203,7 +203,7 @@ def _reliability(found: Adaptation) -> Table:
     note = (
         "Among the edits of one passage. Of one seed: the share of the variance between values of single inner seeds "
         "that is between edits (intraclass correlation, one-way random effects). Consistency: the same without what "
-        "an inner seed does to all edits of a passage alike. Mean of seeds: from one seed, for all inner seeds; at last "
+        "an inner seed does to all edits of a passage alike. Mean of seeds: from one seed, for all inner seeds; then "
         f"how many make it {WANTED:g}. Last row: the correlation of an edit's mean drops in the two "
         "halves, which share inner loops. Brackets: 95% bootstrap intervals over passages."
     )
