@@ -116,7 +116,7 @@ def test_contrasts_are_paired_and_corrected_for_all_comparisons() -> None:
     assert [one.verdict for one in found] == [BETTER, UNDECIDED]
     exact = [one for one in contrasts([rows]) if one.measure != BITS]
     assert [(one.p_holm, one.verdict) for one in exact] == [(None, UNDECIDED)] * 2
-    assert "tell no error" in exact[0].sentence
+    assert "+0.00 points on every passage, so nothing tells its error" in exact[0].sentence
 
 
 def test_a_null_is_undecided_and_an_effect_is_found() -> None:
@@ -267,6 +267,7 @@ def test_chains_by_hand() -> None:
     half = stats.t.ppf(0.975, 1) * 0.05  # chains are the unit: means 0.2 and 0.3
     assert overall.forgetting.high == pytest.approx(0.25 + half)
     assert chain_results([rows[:3]])[0].forgetting.low is None  # one chain
+    assert [one.place for one in chain_results([rows[:2]])] == [None]  # one place is not said twice
 
 
 def test_budget_and_settings_are_means_over_passages() -> None:

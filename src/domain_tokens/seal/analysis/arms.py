@@ -101,7 +101,8 @@ def _sentence(control: str, measure: str, difference: Average, p_holm: float | N
     begin = f"Edits of the trained policy against {control}, {measure}: {verdict}"
     low, high = difference.low, difference.high
     if low is None or high is None:
-        return f"{begin}; the passages tell no error of the difference of {shown(measure, difference.mean)}."
+        where = "on every passage" if difference.passages > 1 else "on one passage alone"
+        return f"{begin}; the difference is {shown(measure, difference.mean)} {where}, so nothing tells its error."
     text = f"{shown(measure, difference.mean)} (95% interval {shown(measure, low)} to {shown(measure, high)}"
     text = f"{text}; {p_words(p_holm)} after correction for {NUM_COMPARISONS} comparisons)"
     if verdict != UNDECIDED:

@@ -30,7 +30,11 @@ def chain_results(runs: Sequence[Sequence[AdaptRow]]) -> list[ChainResult]:
     for arm in ARMS:
         edits = [[edit for edit in edits_of(rows, CHAIN) if edit.first.arm == arm] for rows in runs]
         places = sorted({edit.first.place or 0 for own in edits for edit in own} - {0})
-        found += [one for place in (None, *places) if (one := _place(edits, arm, place)) is not None]
+        found += [
+            one
+            for place in (None, *(places if len(places) > 1 else ()))
+            if (one := _place(edits, arm, place)) is not None
+        ]
     return found
 
 

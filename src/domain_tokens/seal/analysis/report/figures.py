@@ -134,13 +134,13 @@ def _errorbars(
 
 def _pareto_figure(found: Adaptation) -> Figure:
     has_chain = any(condition.chain for condition in found.conditions)
-    weights, rates = _weights(found), _rates(found)
+    weights, rates, steps = _weights(found), _rates(found), _steps(found)
     figure, grid = _new(len(found.conditions) * (1 + has_chain), 1, (1,))
     panels = [row[0] for row in grid]
     for index, condition in enumerate(found.conditions):
         name = _short(condition.condition)
         axes = panels[index * (1 + has_chain)]
-        _draw_pareto(axes, condition, weights, rates)
+        _draw_pareto(axes, condition, weights, rates, steps)
         axes.set_title(f"{name}: gain against forgetting of held-out text")
         axes.set_xlabel("forgetting: rise in bits per byte of held-out text")
         if has_chain:
@@ -153,13 +153,14 @@ def _pareto_figure(found: Adaptation) -> Figure:
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.margins(0.08)
-    _draw_pareto_legend(figure, found, weights, rates)
+    _draw_pareto_legend(figure, found, weights, rates, steps)
     return figure
 
 
-def _draw_pareto(axes: Axes, condition: ConditionResult, weights: Sequence[str], rates: Sequence[float]) -> None:
+def _draw_pareto(
+    axes: Axes, condition: ConditionResult, weights: Sequence[str], rates: Sequence[float], steps: Sequence[int]
+) -> None:
     colors = dict(zip(weights, (style.color for style in styles(len(weights))), strict=True))
-    steps = sorted({one.steps for one in condition.settings})
     for one in condition.settings:
         axes.scatter(
             [one.forgetting.mean],
@@ -205,9 +206,10 @@ def _size(index: int, number_of_steps: int) -> float:
     return low + (high - low) * index / max(number_of_steps - 1, 1)
 
 
-def _draw_pareto_legend(figure: Figure, found: Adaptation, weights: Sequence[str], rates: Sequence[float]) -> None:
+def _draw_pareto_legend(
+    figure: Figure, found: Adaptation, weights: Sequence[str], rates: Sequence[float], steps: Sequence[int]
+) -> None:
     """Name colours, signs and sizes above the panels, in three columns."""
-    steps = sorted({one.steps for condition in found.conditions for one in condition.settings})
     arms = [arm for arm in ARMS if any(arm in _names_of_arms(condition) for condition in found.conditions)]
     columns: list[list[tuple[Line2D, str]]] = [
         [(_sign("o", style.color), name) for style, name in zip(styles(len(weights)), weights, strict=True)],
@@ -215,7 +217,10 @@ def _draw_pareto_legend(figure: Figure, found: Adaptation, weights: Sequence[str
             (_sign(_MARKERS[index % len(_MARKERS)], _GREY), f"learning rate {rate:g}")
             for index, rate in enumerate(rates)
         ],
-        [(_sign("o", _GREY, _size(index, len(steps)) ** 0.5), f"{one} steps") for index, one in enumerate(steps)],
+        [
+            (_sign("o", _GREY, _size(index, len(steps)) ** 0.5), f"{one} step{'s' * (one > 1)}")
+            for index, one in enumerate(steps)
+        ],
         [(_sign(_ARM_MARKERS[arm], INK, _arm_size(arm), hollow=True), f"arm: {arm}") for arm in arms],
     ]
     columns = [*columns[:3], columns[3][: (len(arms) + 1) // 2], columns[3][(len(arms) + 1) // 2 :]]
@@ -255,3 +260,7 @@ def _weights(found: Adaptation) -> list[str]:
 
 def _rates(found: Adaptation) -> list[float]:
     return sorted({float(one.learning_rate) for condition in found.conditions for one in condition.settings})
+
+
+def _steps(found: Adaptation) -> list[int]:
+    return sorted({one.steps for condition in found.conditions for one in condition.settings})
