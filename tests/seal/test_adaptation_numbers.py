@@ -103,6 +103,19 @@ def test_an_edit_that_cannot_be_read_gains_nothing() -> None:
     assert by_measure[BITS].difference.mean == pytest.approx(0.0)  # 0.3 and -0.3
 
 
+def test_runs_are_pooled_over_the_passages_that_all_have() -> None:
+    first = [
+        of_test(TRAINED, 0, 0.2),
+        of_test(TRAINED, 1, 0.4),
+        of_test(TRAINED, 2, 9.0, scored_by=measured(50.0, 9.0)),
+    ]
+    second = [of_test(TRAINED, 0, 0.4, seed=1), of_test(TRAINED, 1, 0.6, seed=1)]
+    (found,) = arm_results([first, second])
+    assert found.passages == 2
+    assert found.drop.mean == pytest.approx(0.4)
+    assert (found.bits_before, found.bits_after) == (2.0, pytest.approx(1.6))
+
+
 def test_contrasts_are_paired_and_corrected_for_all_comparisons() -> None:
     gains = {"trained": [0.3, 0.5, 0.45, 0.6], "random": [0.1, 0.35, 0.25, 0.4], "shuffled": [0.3, 0.4, 0.6, 0.5]}
     rows = [of_test(arm, index, value) for arm, values in gains.items() for index, value in enumerate(values)]

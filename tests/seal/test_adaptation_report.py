@@ -110,6 +110,17 @@ def test_a_run_without_test_chain_or_held_out_text_is_drawn(tmp_path: Path, monk
     assert "The trained policy against the controls" not in page
 
 
+def test_a_reward_that_is_not_of_the_questions_has_a_column(tmp_path: Path) -> None:
+    headers = {}
+    for reward in ("answer_bits", "validation_loss"):
+        folder = write_adapted(tmp_path / reward, WORLD, reward=reward)
+        (table,) = (one for one in tables(analyze(read_runs([folder]))) if one.title.startswith("What choosing"))
+        assert {len(row) for row in table.rows} == {len(table.header)}
+        headers[reward] = table.header
+    assert "reward" not in headers["answer_bits"]
+    assert headers["validation_loss"].index("reward") == headers["answer_bits"].index("choosing half")
+
+
 def test_names_cannot_break_out_of_the_page(tmp_path: Path) -> None:
     found = analyze(read_runs([write_adapted(tmp_path, WORLD, HOSTILE)]))
     page = to_page(found)

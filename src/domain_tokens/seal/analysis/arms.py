@@ -40,7 +40,8 @@ def _arm(runs: Runs, arm: str) -> ArmResult | None:
     if drop is None or exact_gain is None:
         return None
     edits = [edit for rows in runs for edit in _edits(rows, arm)]
-    starts = [start for rows, own in zip(runs, drops, strict=True) for start in _before(rows, own.keys())]
+    common = set.intersection(*(set(own) for own in drops))
+    starts = [start for rows in runs for start in _before(rows, common)]
     if not starts:
         return None
     bits, share = (fmean(start[index] for start in starts) for index in (0, 1))

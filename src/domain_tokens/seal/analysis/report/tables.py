@@ -131,12 +131,14 @@ def _contrasts(found: Adaptation) -> Table:
 
 
 def _selection(found: Adaptation) -> Table:
+    is_other = found.settings.get("reward") == "validation_loss"
     rows = [
         [
             name,
             "all" if one.round is None else str(one.round),
             f"{one.passages:,}",
             f"{one.edits:.1f}",
+            *([bits(one.reward)] if is_other else []),
             bits(one.chosen),
             bits(one.scored),
             share(one.left),
@@ -146,13 +148,14 @@ def _selection(found: Adaptation) -> Table:
         for name, condition in _each(found)
         for one in condition.selection
     ]
-    header = ["condition", "round", "passages", "edits", "choosing half", "scoring half", "left"]
-    header += ["another seed too", "left"]
+    header = ["condition", "round", "passages", "edits", *(["reward"] if is_other else []), "choosing half"]
+    header += ["scoring half", "left", "another seed too", "left"]
     note = (
-        "Bits per byte that the best edit of a passage gains over the mean of its edits. Where the reward is of the "
-        "choosing half, the gain there is too high by construction: it could not be below 0. Scoring half: other "
-        "questions, the same inner loops. Another seed too: other questions, and an inner seed by which the edit was "
-        "not chosen. Left: as a share of the choosing half, with a bootstrap interval over passages."
+        "Bits per byte that the best edit of a passage by its reward gains over the mean of its edits. In the reward "
+        f"itself, here {'that on held-out text' if is_other else 'the choosing half'}, the gain is too high by "
+        "construction: it could not be below 0. Scoring half: other questions, the same inner loops. Another seed too: "
+        "other questions, and an inner seed by which the edit was not chosen. Left: as a share of the choosing half, "
+        "with a bootstrap interval over passages."
     )
     return Table("What choosing the best edit gains", header, rows, note)
 
