@@ -153,7 +153,7 @@ def _selection(found: Adaptation) -> Table:
     note = (
         "Bits per byte that the best edit of a passage by its reward gains over the mean of its edits. In the reward "
         f"itself, here {'that on held-out text' if is_other else 'the choosing half'}, the gain is too high by "
-        "construction: it could not be below 0. Scoring half: other questions, the same inner loops. Another seed too: "
+        "construction: it could not be below 0. Scoring half: other questions, same inner loops. Another seed too: "
         "other questions, and an inner seed by which the edit was not chosen. Left: as a share of the choosing half, "
         "with a bootstrap interval over passages."
     )
