@@ -1,0 +1,1 @@
+"""The analysis of self-adaptation as tables, figures and a page."""
