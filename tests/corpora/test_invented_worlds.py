@@ -2,12 +2,14 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
+from domain_tokens.corpora.worlds import passages as drawing
 from domain_tokens.corpora.worlds.language import (
     NUM_WORDINGS,
     RELATIONS,
@@ -58,6 +60,16 @@ def people_in(text: str) -> set[str]:
     capitals = [word for word in asked[1:] if word[0].isupper()]
     assert len(capitals) == 2, text
     return {" ".join(capitals)}
+
+
+def _people_of_passages() -> list[str]:
+    return [name for one in passages("test", 250, 0) for name in people_of(one.facts)]
+
+
+def _people_of_documents() -> list[str]:
+    """Return the people of all worlds in documents: of passages, each told ten times, everyone once a world."""
+    worlds = {frozenset(people_in(text)) for text in documents(10_000, 0, "train") if text.count(".") > 4}
+    return [name for world in worlds for name in world]
 
 
 @settings(max_examples=examples(60))
@@ -149,9 +161,14 @@ def test_a_name_is_in_the_split_of_its_hash() -> None:
         assert numbers <= set(share)
 
 
-def test_no_two_passages_share_a_person() -> None:
-    people = [name for one in passages("test", 500, 0) for name in people_of(one.facts)]
-    assert len(people) == len(set(people)) == 500 * PEOPLE
+@pytest.mark.parametrize("draw", [_people_of_passages, _people_of_documents])
+def test_a_name_that_was_given_is_not_given_again(
+    draw: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "num_syllables", lambda: 12)  # 12 to the power of 4 names; of all, none comes twice
+    people = draw()
+    assert len(people) == 1000
+    assert len(set(people)) == 1000
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
