@@ -10,6 +10,7 @@ from domain_tokens.corpora import gallery
 from domain_tokens.corpora.sizes import estimate_size
 from domain_tokens.corpora.sources import check_distinct, read_documents, read_rows
 from domain_tokens.corpora.synthetic import asked_by
+from domain_tokens.corpora.worlds.language import read_facts, split_of_person
 from domain_tokens.corpora.worlds.passages import documents
 from domain_tokens.recipe import GENERATOR_VERSION, Corpus, RecipeError, Source, load_recipe
 from domain_tokens.runs.files import sha256_json
@@ -97,5 +98,6 @@ def test_they_can_be_looked_at() -> None:
     passage, *questions = next(gallery.examples("passages", 1, 2)).splitlines()
     assert passage.count(".") >= 8
     assert len(questions) == 16
+    assert {split_of_person(fact.person) for fact in read_facts(passage)} <= set(range(60, 80))  # of `adapt`
     assert all(answer in passage for answer in (line.rpartition("? ")[2] for line in questions))
     assert {"worlds", "passages"} <= set(gallery.kinds())

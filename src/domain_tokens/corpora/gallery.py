@@ -24,7 +24,7 @@ _WORLDS, _PASSAGES = "worlds", "passages"
 
 
 def kinds() -> list[str]:
-    """Return the names of all that is generated: sources' `what`, programs as prose, lessons, other numbers, passages."""
+    """Return the names of all that is generated: sources' `what`, programs, lessons, renumbered problems, passages."""
     return [
         "text",
         "text_without_products",

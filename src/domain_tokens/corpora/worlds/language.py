@@ -163,9 +163,9 @@ def read_facts(text: str) -> list[Fact]:
     """Return the facts that a text states, in its order.
 
     Raises:
-        ValueError: if a sentence is none of this language, with the sentence.
+        ValueError: if a sentence, or the beginning of one at the end, is none of this language, with the sentence.
     """
-    return [fact for sentence in re.findall(r"[^.]+\.", text) for fact in _facts_of(sentence.strip())]
+    return [fact for sentence in re.findall(r"[^.]*\.|[^.]+$", text.strip()) for fact in _facts_of(sentence.strip())]
 
 
 def _question(fact: Fact, patterns: Sequence[str], wording: int) -> Question:

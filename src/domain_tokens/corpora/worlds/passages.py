@@ -79,6 +79,7 @@ def told(facts: Sequence[Fact], rng: random.Random) -> str:
 def exchanged(facts: Sequence[Fact], rng: random.Random) -> list[Fact]:
     """Return the same people and values, with every value at another person: all that is false in the same words."""
     people = list(dict.fromkeys(fact.person for fact in facts))
+    assert len(people) > 1, "one person has nobody to exchange values with"
     order = rng.sample(people, len(people))
     following = dict(zip(order, [*order[1:], order[0]], strict=True))
     return [fact._replace(person=following[fact.person]) for fact in facts]
