@@ -9,7 +9,7 @@ from tiny import ROOT
 from domain_tokens.experiment.sharing import STAGES, changed_keys, first_own_stage
 from domain_tokens.recipe import Recipe, RecipeError, flatten, load_recipe, to_dict, to_yaml
 from domain_tokens.recipe.loading import read_resolved
-from domain_tokens.recipe.sections.seal import LEAST_SEEDS, Seal
+from domain_tokens.recipe.sections.apart.seal import LEAST_SEEDS, Seal
 from domain_tokens.recipe.values.effective import effective
 from domain_tokens.runs.preregistration import comparable
 

@@ -25,6 +25,8 @@ from domain_tokens.recipe.checks import (
 )
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.micro_batch import check_auto
+from domain_tokens.recipe.sections.apart.seal import Seal
+from domain_tokens.recipe.sections.apart.verifier import Verifier
 from domain_tokens.recipe.sections.budget import Budget
 from domain_tokens.recipe.sections.hub import Hub
 from domain_tokens.recipe.sections.lora import Lora
@@ -32,12 +34,10 @@ from domain_tokens.recipe.sections.monitoring import Monitoring
 from domain_tokens.recipe.sections.repetition import Repetition
 from domain_tokens.recipe.sections.rewards import Rewards
 from domain_tokens.recipe.sections.rollouts import Rollouts
-from domain_tokens.recipe.sections.seal import Seal
 from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
 from domain_tokens.recipe.sections.stages import SFTStage
 from domain_tokens.recipe.sections.start import StartFrom
 from domain_tokens.recipe.sections.variant import Variant
-from domain_tokens.recipe.sections.verifier import Verifier
 from domain_tokens.recipe.values.types import EXPANDED
 
 GENERATOR_VERSION = 4

@@ -13,7 +13,7 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.corpora.worlds.language import read_facts
 from domain_tokens.corpora.worlds.passages import Passage, exchanged, questions_about, told
-from domain_tokens.recipe.sections.seal import Seal
+from domain_tokens.recipe.sections.apart.seal import Seal
 from domain_tokens.seal.edits import Edit, EditError, EditLanguage, texts_of
 from domain_tokens.seal.executor import Executor, Learned
 from domain_tokens.seal.measuring import Probe, Sums, probe_of_answers, probe_of_documents

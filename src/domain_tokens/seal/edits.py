@@ -15,7 +15,7 @@ from typing import Literal
 
 from domain_tokens.corpora.worlds.language import Fact, read_facts, statement, taught_question
 from domain_tokens.corpora.worlds.passages import as_document, told
-from domain_tokens.recipe.sections.seal import Seal
+from domain_tokens.recipe.sections.apart.seal import Seal
 
 PASSAGE, REWRITE, STATEMENTS, QUESTIONS = FORMS = ("passage", "rewrite", "statements", "questions")
 """What an edit can train on: the passage as it is, told anew, as single statements, as questions with answers."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from domain_tokens.corpora.worlds.passages import Passage, passages
 from domain_tokens.recipe import RecipeError
-from domain_tokens.recipe.sections.seal import Seal
+from domain_tokens.recipe.sections.apart.seal import Seal
 from domain_tokens.seal.bench import Chain, Job, Trial, with_steps
 from domain_tokens.seal.edits import PASSAGE as THE_PASSAGE
 from domain_tokens.seal.edits import Edit, EditError, EditLanguage

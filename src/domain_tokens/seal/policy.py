@@ -12,7 +12,7 @@ from transformers import DataCollatorForSeq2Seq, GPT2LMHeadModel, PreTrainedToke
 from domain_tokens.corpora.worlds.passages import Passage
 from domain_tokens.evaluation.models.inference import Decoding, generate
 from domain_tokens.recipe import RecipeError
-from domain_tokens.recipe.sections.seal import Seal
+from domain_tokens.recipe.sections.apart.seal import Seal
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.seal.edits import Edit, EditLanguage
 

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 from domain_tokens.evaluation.evaluate import identify_model
 from domain_tokens.evaluation.models.bits_per_byte import read_documents
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.recipe.sections.seal import Seal
+from domain_tokens.recipe.sections.apart.seal import Seal
 from domain_tokens.runs.files import link_file, sha256_json, write_text
 from domain_tokens.runs.progress import Work
 from domain_tokens.runs.provenance import CODE_SHA256, environment

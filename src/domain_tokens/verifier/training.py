@@ -23,7 +23,7 @@ from domain_tokens.corpora.examples import Example
 from domain_tokens.evaluation.answers.extraction import require_gold
 from domain_tokens.evaluation.evaluate import identify_model
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, micro_batch
-from domain_tokens.recipe.sections.verifier import Verifier
+from domain_tokens.recipe.sections.apart.verifier import Verifier
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.layout import VERIFIER, verifier_paths
 from domain_tokens.runs.records import AnswerEnds, Fields, MetricsRow

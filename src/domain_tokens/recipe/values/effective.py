@@ -61,7 +61,7 @@ def effective(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def is_without_effect(key: str) -> bool:
-    """Return whether a recipe's key says nothing of a run: where it is published, how it is looked at or adapted."""
+    """Return whether a recipe's key says nothing of a run's numbers: how it is published, shown or adapted."""
     return _WITHOUT_EFFECT.fullmatch(key) is not None
 
 
