@@ -71,7 +71,9 @@ class Executor:
         encoded = [[*ids, end] for ids in self._tokenizer(list(texts))["input_ids"]]
         torch.manual_seed(seed)
         trained, parameters = self._trainable(edit)
-        optimizer = torch.optim.AdamW(parameters, lr=edit.learning_rate, weight_decay=0.0, fused=True)
+        optimizer = torch.optim.AdamW(
+            parameters, lr=edit.learning_rate, weight_decay=0.0, fused=self.model.device.type != "mps"
+        )
         trained.train()
         loss = torch.zeros(())
         for batch in self._batches(encoded, edit.steps, random.Random(seed)):

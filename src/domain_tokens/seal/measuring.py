@@ -135,7 +135,7 @@ class _Part:
         missed = torch.zeros_like(predicted)
         missed[predicted] = logits.argmax(1) != targets
         return Sums(
-            float(bits.sum(dtype=torch.float64 if device.type != "mps" else None)),
+            float(bits.cpu().sum(dtype=torch.float64)),
             self.num_bytes,
             int((~missed.any(1)).sum()),
             len(inputs),

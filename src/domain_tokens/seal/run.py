@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from transformers import PreTrainedTokenizerFast
+from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.evaluation.evaluate import identify_model
 from domain_tokens.evaluation.models.bits_per_byte import read_documents
@@ -24,6 +24,7 @@ from domain_tokens.runs.provenance import CODE_SHA256, environment
 from domain_tokens.runs.records import Fields, ModelIdentity, read_rows, write_record
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.seal.bench import Bench, Job, Trial, set_bench, start_worker, work_off
+from domain_tokens.seal.devices import choose_device
 from domain_tokens.seal.edits import EditLanguage
 from domain_tokens.seal.outer import OuterLoop
 from domain_tokens.seal.policy import ChoicePolicy, LanguageModelPolicy, Policy
@@ -33,6 +34,8 @@ from domain_tokens.training.model import load_model
 from domain_tokens.training.stage import num_processes, start_process
 
 logger = logging.getLogger(__name__)
+
+_ASIDE = ("enabled", "workers", "device")  # no number depends on the first two; the device is recorded as it was
 
 Name = tuple[str, int, str, str, int, str]
 """Of a job: part, round, arm, passage or chain, number of the edit or inner seed, the edit's text."""
@@ -47,12 +50,18 @@ class Subject:
     model: Path
     tokenizer: Path
     documents: tuple[str, ...]
+    device: str
 
     def bench(self) -> Bench:
         """Load model and tokenizer. Run in every process."""
         tokenizer = load_tokenizer(self.tokenizer)
-        model = load_model(self.model, len(tokenizer))
-        return Bench(self.settings, self.identity.condition, self.identity.seed, model, tokenizer, self.documents)
+        identity = self.identity
+        return Bench(self.settings, identity.condition, identity.seed, self.load(), tokenizer, self.documents)
+
+    def load(self) -> GPT2LMHeadModel:
+        """Return the model as it was trained, on its device."""
+        model = load_model(self.model, len(load_tokenizer(self.tokenizer)))
+        return model.to(self.device)
 
 
 def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
@@ -74,7 +83,9 @@ def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
         return folder.folder
     work = recipe.run_dir / "checkpoints" / SEAL
     file = work / ROWS
-    folder.open_work(work, recipe, {"code_sha256": CODE_SHA256}, allow_change, has_results=file.is_file())
+    folder.open_work(
+        work, recipe, {"code_sha256": CODE_SHA256, "device": subject.device}, allow_change, has_results=file.is_file()
+    )
     started = time.monotonic()
     with _pool(subject) as pool:
         results = _Results(file, subject.settings, pool)
@@ -111,7 +122,8 @@ def read_subject(recipe: Recipe) -> Subject:
         )
     by_hash = sorted(found, key=lambda one: sha256_json(one.id))[: settings.validation_documents]
     documents = tuple(one.text for one in by_hash)
-    return Subject(settings, identity, recipe.run_dir / settings.model, recipe.tokenizer_dir, documents)
+    device = choose_device(settings)
+    return Subject(settings, identity, recipe.run_dir / settings.model, recipe.tokenizer_dir, documents, device)
 
 
 def num_edits(settings: Seal) -> int:
@@ -141,7 +153,7 @@ def _policy(subject: Subject) -> Policy:
     if subject.settings.policy == "choice":
         return ChoicePolicy(EditLanguage.of(subject.settings))
     tokenizer: PreTrainedTokenizerFast = load_tokenizer(subject.tokenizer)
-    return LanguageModelPolicy(load_model(subject.model, len(tokenizer)), tokenizer, subject.settings)
+    return LanguageModelPolicy(subject.load(), tokenizer, subject.settings)
 
 
 class Pool(Protocol):
@@ -248,7 +260,7 @@ def _pool(subject: Subject) -> Iterator[Pool]:
 
 def _settings(subject: Subject) -> Fields:
     """Return the section without what no number depends on."""
-    return {name: value for name, value in asdict(subject.settings).items() if name not in ("enabled", "workers")}
+    return {name: value for name, value in asdict(subject.settings).items() if name not in _ASIDE}
 
 
 def _inputs(subject: Subject) -> Fields:

@@ -52,6 +52,7 @@ class Seal:
         validation_documents: held-out documents of the run's corpus on which forgetting is measured.
         chain: how many test passages are learned one after another without restoring the model, for forgetting of
             earlier passages; 0 leaves it out.
+        device: where edits are carried out: `auto` takes CUDA where there is one, else the CPU; `mps` has to be named.
         workers: processes that carry out edits side by side; no number depends on it.
     """
 
@@ -76,6 +77,7 @@ class Seal:
     repeats: list[int] = field(default_factory=lambda: [1, 2, 4])
     validation_documents: int = 64
     chain: int = 8
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     workers: int = 2
 
     def check(self, where: str) -> None:
