@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.seal.edits import Edit
 from domain_tokens.training.forward.adapters import merged
+from domain_tokens.training.forward.full_sequences import for_full_sequences
 
 _TARGETS = ["c_attn", "c_proj", "c_fc"]  # all linear maps of a block
 _MAX_NORM = 1.0
@@ -36,7 +37,7 @@ class Executor:
     """A model that learns edits and can be restored bitwise, as often as one likes.
 
     Args:
-        model (`GPT2LMHeadModel`): is changed by `learn`.
+        model (`GPT2LMHeadModel`): is made one for full sequences, and changed by `learn`.
         tokenizer (`PreTrainedTokenizerFast`): its tokenizer.
         tokens_per_step (`int`): of the inner loop, in rows of at most the model's positions.
 
@@ -45,6 +46,7 @@ class Executor:
     """
 
     def __init__(self, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, tokens_per_step: int) -> None:
+        for_full_sequences(model)
         self.model = model
         self._tokenizer = tokenizer
         self._length = min(tokens_per_step, model.config.n_positions)
@@ -70,20 +72,20 @@ class Executor:
         end = self._tokenizer.eos_token_id
         encoded = [[*ids, end] for ids in self._tokenizer(list(texts))["input_ids"]]
         torch.manual_seed(seed)
-        trained, parameters = self._trainable(edit)
+        adapted, parameters = self._trainable(edit)
         optimizer = torch.optim.AdamW(
             parameters, lr=edit.learning_rate, weight_decay=0.0, fused=self.model.device.type != "mps"
         )
-        trained.train()
+        self.model.train()
         loss = torch.zeros(())
         for batch in self._batches(encoded, edit.steps, random.Random(seed)):
-            loss = trained(input_ids=batch, labels=batch, use_cache=False).loss
+            loss = self.model(batch, labels=batch).loss  # with its adapters, which peft puts into it
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, _MAX_NORM)
             optimizer.step()
             optimizer.zero_grad()
-        if edit.rank is not None:
-            merged(trained)
+        if adapted is not None:
+            merged(adapted)
         return Learned(float(loss.detach()), edit.steps * self._tokens_per_step, sum(map(len, encoded)))
 
     def restore(self) -> None:
@@ -102,14 +104,14 @@ class Executor:
             found.update(weights.detach().cpu().contiguous().numpy().tobytes())
         return found.hexdigest()
 
-    def _trainable(self, edit: Edit) -> tuple[torch.nn.Module, list[torch.nn.Parameter]]:
+    def _trainable(self, edit: Edit) -> tuple[PeftModel | None, list[torch.nn.Parameter]]:
         if edit.rank is None:
             parameters = list(self.model.transformer.h[-1].parameters())
             for one in self.model.parameters():
                 one.requires_grad_(False)
             for one in parameters:
                 one.requires_grad_(True)
-            return self.model, parameters
+            return None, parameters
         config = LoraConfig(
             r=edit.rank,
             lora_alpha=2 * edit.rank,

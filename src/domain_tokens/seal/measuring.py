@@ -12,6 +12,7 @@ from domain_tokens.corpora.worlds.language import Question
 from domain_tokens.recipe import RecipeError
 from domain_tokens.seal.records import Measured
 from domain_tokens.tokenization.prompts import render_prompt
+from domain_tokens.training.forward.full_sequences import hidden_states
 
 _TOKENS_AT_A_TIME = 2048  # little padding in a batch of texts of about one length
 
@@ -72,7 +73,7 @@ class Probe:
 
     @torch.inference_mode()
     def measure(self, model: GPT2LMHeadModel) -> Sums:
-        """Return the sums for a model, in 32-bit precision."""
+        """Return the sums for a model for full sequences, in 32-bit precision. What fills a row up stands behind."""
         model.eval()
         return sum((part.measure(model) for part in self._parts), Sums())
 
@@ -128,8 +129,7 @@ class _Part:
     def measure(self, model: GPT2LMHeadModel) -> Sums:
         device = model.device
         inputs, predicted = self.inputs.to(device), self.predicted.to(device)
-        hidden = model.transformer(inputs, attention_mask=torch.ones_like(inputs), use_cache=False).last_hidden_state
-        logits = model.lm_head(hidden[predicted]).float()
+        logits = model.lm_head(hidden_states(model, inputs)[predicted]).float()
         targets = self.targets.to(device)[predicted]
         bits = (logits.logsumexp(1) - logits.gather(1, targets[:, None])[:, 0]) / math.log(2)
         missed = torch.zeros_like(predicted)

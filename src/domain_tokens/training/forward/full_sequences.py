@@ -78,17 +78,22 @@ def for_full_sequences(model: GPT2LMHeadModel) -> None:
     model.forward = MethodType(_loss_alone, model)
 
 
+def hidden_states(model: GPT2LMHeadModel, input_ids: torch.Tensor) -> torch.Tensor:
+    """Return what the head reads, of shape `(rows, length, width)`, of a model for full sequences."""
+    body = model.transformer
+    hidden = body.drop(body.wte(input_ids) + body.wpe(torch.arange(input_ids.shape[1], device=input_ids.device)))
+    for block in body.h:
+        hidden = block(hidden)
+    return body.ln_f(hidden)
+
+
 def _loss_alone(
     self: GPT2LMHeadModel, input_ids: torch.Tensor, labels: torch.Tensor | None = None, **kwargs: Any
 ) -> CausalLMOutput:
     others = [key for key, value in kwargs.items() if value is not None and key not in _OF_THE_LOSS]
     if others:
         raise ValueError(f"a model for full sequences was called with {', '.join(others)}")
-    body = self.transformer
-    hidden = body.drop(body.wte(input_ids) + body.wpe(torch.arange(input_ids.shape[1], device=input_ids.device)))
-    for block in body.h:
-        hidden = block(hidden)
-    logits = self.lm_head(body.ln_f(hidden))
+    logits = self.lm_head(hidden_states(self, input_ids))
     if labels is None:
         return CausalLMOutput(logits=logits)
     return CausalLMOutput(loss=self.loss_function(logits, labels, vocab_size=self.config.vocab_size, **kwargs))
