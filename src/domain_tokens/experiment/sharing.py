@@ -35,7 +35,6 @@ _READ_BY = {
     "budget.grpo_completions_per_step": "grpo",
     "evaluation": "eval",
     "verifier": "eval",  # which no stage reads: a verifier is trained by a command of its own
-    "seal": "eval",  # likewise
 }
 _NAMES = ("experiment", "output_dir", "prereg")
 

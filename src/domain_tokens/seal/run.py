@@ -18,7 +18,7 @@ from domain_tokens.evaluation.evaluate import identify_model
 from domain_tokens.evaluation.models.bits_per_byte import read_documents
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.recipe.sections.apart.seal import Seal
-from domain_tokens.runs.files import link_file, sha256_json, write_text
+from domain_tokens.runs.files import link_file, sha256_file, sha256_json, write_text
 from domain_tokens.runs.progress import Work
 from domain_tokens.runs.provenance import CODE_SHA256, environment
 from domain_tokens.runs.records import Fields, ModelIdentity, read_rows, write_record
@@ -84,7 +84,7 @@ def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
     work = recipe.run_dir / "checkpoints" / SEAL
     file = work / ROWS
     folder.open_work(
-        work, recipe, {"code_sha256": CODE_SHA256, "device": subject.device}, allow_change, has_results=file.is_file()
+        work, recipe, {"code_sha256": _code_sha256(), "device": subject.device}, allow_change, has_results=file.is_file()
     )
     started = time.monotonic()
     with _pool(subject) as pool:
@@ -272,6 +272,12 @@ def _inputs(subject: Subject) -> Fields:
     }
 
 
+def _code_sha256() -> str:
+    """Return a hash of the code that trains, and of this room's; no other result depends on the latter."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return sha256_json([CODE_SHA256, *(sha256_file(file) for file in files)])
+
+
 def _record(subject: Subject) -> SealRecord:
     return SealRecord(
         schema_version=SCHEMA,
@@ -282,7 +288,7 @@ def _record(subject: Subject) -> SealRecord:
         weights_sha256=subject.identity.weights_sha256,
         tokenizer_sha256=subject.identity.tokenizer_sha256,
         validation_sha256=sha256_json(subject.documents),
-        code_sha256=CODE_SHA256,
+        code_sha256=_code_sha256(),
         environment=environment(),
         complete=False,
         rows=0,
