@@ -83,9 +83,8 @@ def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
         return folder.folder
     work = recipe.run_dir / "checkpoints" / SEAL
     file = work / ROWS
-    folder.open_work(
-        work, recipe, {"code_sha256": _code_sha256(), "device": subject.device}, allow_change, has_results=file.is_file()
-    )
+    running = {"code_sha256": _code_sha256(), "device": subject.device}
+    folder.open_work(work, recipe, running, allow_change, has_results=file.is_file())
     started = time.monotonic()
     with _pool(subject) as pool:
         results = _Results(file, subject.settings, pool)
