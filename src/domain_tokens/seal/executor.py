@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.recipe import RecipeError
@@ -71,18 +71,16 @@ class Executor:
         encoded = [[*ids, end] for ids in self._tokenizer(list(texts))["input_ids"]]
         torch.manual_seed(seed)
         trained, parameters = self._trainable(edit)
-        optimizer = torch.optim.AdamW(parameters, lr=edit.learning_rate, weight_decay=0.0, fused=True)
-        trained.train()
-        loss = torch.zeros(())
-        for batch in self._batches(encoded, edit.steps, random.Random(seed)):
-            loss = trained(input_ids=batch, labels=batch, use_cache=False).loss
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, _MAX_NORM)
-            optimizer.step()
-            optimizer.zero_grad()
+        try:
+            loss = self._descend(trained, parameters, edit, self._batches(encoded, edit.steps, random.Random(seed)))
+        except BaseException:
+            self.model.zero_grad()
+            if isinstance(trained, PeftModel):
+                trained.unload()
+            raise
         if edit.rank is not None:
             merged(trained)
-        return Learned(float(loss.detach()), edit.steps * self._tokens_per_step, sum(map(len, encoded)))
+        return Learned(loss, edit.steps * self._tokens_per_step, sum(map(len, encoded)))
 
     def restore(self) -> None:
         """Give the model the weights that it had at first, bit for bit."""
@@ -117,6 +115,25 @@ class Executor:
         )
         adapted = get_peft_model(self.model, config)
         return adapted, [one for one in adapted.parameters() if one.requires_grad]
+
+    def _descend(
+        self,
+        trained: torch.nn.Module,
+        parameters: list[torch.nn.Parameter],
+        edit: Edit,
+        batches: Iterator[torch.Tensor],
+    ) -> float:
+        """Take the edit's steps; returns the loss of the last."""
+        optimizer = torch.optim.AdamW(parameters, lr=edit.learning_rate, weight_decay=0.0, fused=True)
+        trained.train()
+        loss = torch.zeros(())
+        for batch in batches:
+            loss = trained(input_ids=batch, labels=batch, use_cache=False).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, _MAX_NORM)
+            optimizer.step()
+            optimizer.zero_grad()
+        return float(loss.detach())
 
     def _batches(self, encoded: list[list[int]], steps: int, rng: random.Random) -> Iterator[torch.Tensor]:
         """Yield batches of shape `(rows, length)`."""
