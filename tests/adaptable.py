@@ -1,0 +1,80 @@
+"""A run so small that self-adaptation of it takes seconds, and models whose weights are random."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from real_stages import run_here, small_recipe
+
+from domain_tokens.recipe import Recipe
+from domain_tokens.recipe.sections.apart.seal import Seal
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+
+_RUN = (
+    "prereg=null",
+    "corpus.sources=[{name: worlds, kind: synthetic, what: worlds, max_items: 200}]",
+    "corpus.validation_fraction=0.1",
+    "pretrain.max_steps=4",
+    "pretrain.warmup_steps=1",
+    "pretrain.eval_steps=4",
+    "sft_stages=[]",
+    "grpo_prompts=[]",
+)
+_SEAL = (
+    "seal.enabled=true",
+    "seal.policy=choice",
+    "seal.workers=1",
+    "seal.rounds=1",
+    "seal.train_passages=2",
+    "seal.test_passages=2",
+    "seal.edits_per_passage=2",
+    "seal.tokens_per_step=32",
+    "seal.steps=[1, 2]",
+    "seal.ranks=[2]",
+    "seal.learning_rates=[0.01, 0.03]",
+    "seal.repeats=[1, 2]",
+    "seal.validation_documents=4",
+    "seal.chain=2",
+)
+
+
+def adaptable_recipe(output_dir: Path, *overrides: str) -> Recipe:
+    """Return the recipe of a run in `output_dir` with self-adaptation of the smallest size."""
+    return small_recipe(output_dir, "baseline", *_RUN, *_SEAL, *overrides)
+
+
+def make_adaptable(output_dir: Path) -> None:
+    """Prepare data and pretrain for four steps."""
+    for stage in ("prepare_data", "pretrain"):
+        run_here(stage, adaptable_recipe(output_dir))
+
+
+def small_settings(**changes: object) -> Seal:
+    """Return the section `seal` of `adaptable_recipe`, with changes."""
+    values: dict = {
+        "enabled": True, "policy": "choice", "workers": 1, "rounds": 1, "train_passages": 2, "test_passages": 2,
+        "edits_per_passage": 2, "tokens_per_step": 32, "steps": [1, 2], "ranks": [2], "learning_rates": [0.01, 0.03],
+        "repeats": [1, 2], "validation_documents": 4, "chain": 2,
+    }  # fmt: skip
+    return Seal(**values | changes)
+
+
+def random_model(
+    tokenizer: "PreTrainedTokenizerFast", seed: int = 0, n_positions: int = 128, scale: float = 0.2
+) -> "GPT2LMHeadModel":
+    """Return a model of two blocks with random weights, biases and norms among them, so that no two rows are alike."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    end = tokenizer.eos_token_id
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_layer=2, n_head=2, n_embd=16, n_positions=n_positions,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=end, eos_token_id=end,
+    )  # fmt: skip
+    model = GPT2LMHeadModel(config)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(torch.randn(weights.shape, generator=generator) * scale)
+    return model.eval()
