@@ -63,7 +63,7 @@ def small_settings(**changes: object) -> Seal:
 def random_model(
     tokenizer: "PreTrainedTokenizerFast", seed: int = 0, n_positions: int = 128, scale: float = 0.2
 ) -> "GPT2LMHeadModel":
-    """Return a model of two blocks with random weights, biases and norms among them, so that no two rows are alike."""
+    """Return a model of two blocks; `scale` is the standard deviation of what is added to all of its initial weights."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -72,9 +72,9 @@ def random_model(
         vocab_size=len(tokenizer), n_layer=2, n_head=2, n_embd=16, n_positions=n_positions,
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=end, eos_token_id=end,
     )  # fmt: skip
-    model = GPT2LMHeadModel(config)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        model = GPT2LMHeadModel(config)
         for weights in model.parameters():
-            weights.add_(torch.randn(weights.shape, generator=generator) * scale)
+            weights.add_(torch.randn(weights.shape) * scale)
     return model.eval()
