@@ -61,15 +61,15 @@ def small_settings(**changes: object) -> Seal:
 
 
 def random_model(
-    tokenizer: "PreTrainedTokenizerFast", seed: int = 0, n_positions: int = 128, scale: float = 0.2
+    tokenizer: "PreTrainedTokenizerFast", seed: int = 0, n_positions: int = 128, n_embd: int = 16, scale: float = 0.2
 ) -> "GPT2LMHeadModel":
-    """Return a model of two blocks; `scale` is the standard deviation of what is added to all of its initial weights."""
+    """Return a model of two blocks, to whose initial weights numbers of a standard deviation are added."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
     end = tokenizer.eos_token_id
     config = GPT2Config(
-        vocab_size=len(tokenizer), n_layer=2, n_head=2, n_embd=16, n_positions=n_positions,
+        vocab_size=len(tokenizer), n_layer=2, n_head=2, n_embd=n_embd, n_positions=n_positions,
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=end, eos_token_id=end,
     )  # fmt: skip
     with torch.random.fork_rng(), torch.no_grad():
