@@ -94,30 +94,35 @@ def learn(policy: LanguageModelPolicy, pairs: Pairs, seed: int = 0) -> None:
         AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def losses(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, pairs: Pairs) -> dict[str, float]:
-    """Return nats per token of the edits and of the passages before them."""
-    found = {"edit": 0.0, "passage": 0.0}
+def loss_of(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, pairs: Pairs) -> float:
+    """Return nats per token of edits behind their passages."""
+    nats = []
     for passage, text in pairs:
         given, ids = tokenizer([f"{passage.text}\nEdit:", f"{passage.text}\nEdit: {text}"])["input_ids"]
         with torch.no_grad():
-            logits = model(torch.tensor([ids])).logits[0, :-1]
-        nats = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")
-        found["edit"] += float(nats[len(given) - 1 :].mean()) / len(pairs)
-        found["passage"] += float(nats[: len(given) - 1].mean()) / len(pairs)
-    return found
+            logits = model(torch.tensor([ids])).logits[0, len(given) - 1 : -1]
+        nats.append(torch.nn.functional.cross_entropy(logits, torch.tensor(ids[len(given) :])))
+    return float(torch.stack(nats).mean())
 
 
-def test_a_language_model_learns_the_edits_and_not_the_passages(
+def test_a_language_model_learns_edits(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    pairs = [(one, GOOD) for one in short_passages("train", 40)]
+    before, first = loss_of(model, tokenizer, pairs[:4]), model.state_dict()["transformer.wte.weight"].clone()
+    learn(LanguageModelPolicy(model, tokenizer, settings()), pairs)
+    assert not torch.equal(first, model.state_dict()["transformer.wte.weight"])
+    assert loss_of(model.eval(), tokenizer, pairs[:4]) < before - 1
+
+
+def test_it_learns_edit_and_end_and_not_the_passage(
     model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    pairs = [(one, GOOD) for one in short_passages("train", 40)]
-    before, first = losses(model, tokenizer, pairs[:4]), model.state_dict()["transformer.wte.weight"].clone()
-    learn(LanguageModelPolicy(model, tokenizer, settings()), pairs)
-    model.eval()
-    after = losses(model, tokenizer, pairs[:4])
-    assert not torch.equal(first, model.state_dict()["transformer.wte.weight"])
-    assert after["edit"] < before["edit"] - 1
-    assert before["edit"] - after["edit"] > 3 * (before["passage"] - after["passage"])
+    row = LanguageModelPolicy(model, tokenizer, settings())._row(READ[0], GOOD)
+    wanted = [label for label in row["labels"] if label != -100]
+    assert tokenizer.decode(row["input_ids"][:-1]) == f"{READ[0].text}\nEdit: {GOOD}"
+    assert tokenizer.decode(wanted[:-1]) == f" {GOOD}"
+    assert wanted[-1] == tokenizer.eos_token_id
+    assert row["labels"][-len(wanted) :] == wanted == row["input_ids"][-len(wanted) :]
+    assert len(row["labels"]) == len(row["input_ids"]) == sum(row["attention_mask"]) > len(wanted)
 
 
 def test_learning_is_repeatable(tokenizer: PreTrainedTokenizerFast) -> None:
