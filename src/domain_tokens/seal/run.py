@@ -253,7 +253,7 @@ def _settings(subject: Subject) -> Fields:
 
 def _inputs(subject: Subject) -> Fields:
     return {
-        "seal": dict(_settings(subject)),
+        "settings": dict(_settings(subject)),  # under `seal` they would count as without effect on a run
         "weights": {subject.identity.model: subject.identity.weights_sha256},
         "tokenizer_sha256": subject.identity.tokenizer_sha256,
         "validation_sha256": sha256_json(subject.documents),
