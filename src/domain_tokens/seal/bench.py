@@ -1,6 +1,5 @@
 """One process's bench: carries out edits on its own copy of the model and says what they did, row by row."""
 
-import os
 import random
 import signal
 import time
@@ -223,9 +222,14 @@ def _before_after(before: Sums, after: Sums) -> BeforeAfter:
 _bench: Bench | None = None
 
 
-def start_worker(make: Callable[[], Bench]) -> None:
-    """Set up a process of a pool. It has one thread, so that no number depends on how many processes there are."""
-    end_with(os.getppid())
+def start_worker(make: Callable[[], Bench], parent: int) -> None:
+    """Set up a process of a pool. It has one thread, so that no number depends on how many processes there are.
+
+    Args:
+        make (`Callable`): loads model and tokenizer.
+        parent (`int`): process id of who began the pool: it may have ended in the seconds that imports take.
+    """
+    end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
     torch.set_num_threads(1)
     set_bench(make())

@@ -32,6 +32,21 @@ class Learned:
     distinct_tokens: int
 
 
+def row_length(tokens_per_step: int, positions: int) -> int:
+    """Return how many tokens a row of a step has.
+
+    Raises:
+        RecipeError: if a step has more tokens than one row holds and they fill no whole number of rows.
+    """
+    length = min(tokens_per_step, positions)
+    if tokens_per_step % length:
+        raise RecipeError(
+            f"seal.tokens_per_step: expected at most {length}, the model's positions, or a multiple of it, "
+            f"got {tokens_per_step}"
+        )
+    return length
+
+
 class Executor:
     """A model that learns edits and can be restored bitwise, as often as one likes.
 
@@ -41,18 +56,13 @@ class Executor:
         tokens_per_step (`int`): of the inner loop, in rows of at most the model's positions.
 
     Raises:
-        RecipeError: if a step has more tokens than one row holds and they fill no whole number of rows.
+        RecipeError: as `row_length`.
     """
 
     def __init__(self, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, tokens_per_step: int) -> None:
         self.model = model
         self._tokenizer = tokenizer
-        self._length = min(tokens_per_step, model.config.n_positions)
-        if tokens_per_step % self._length:
-            raise RecipeError(
-                f"seal.tokens_per_step: expected at most {self._length}, the model's positions, or a multiple of it, "
-                f"got {tokens_per_step}"
-            )
+        self._length = row_length(tokens_per_step, model.config.n_positions)
         self._tokens_per_step = tokens_per_step
         self._weights = {name: weights.detach().clone() for name, weights in model.state_dict().items()}
 
@@ -66,6 +76,9 @@ class Executor:
             edit (`Edit`): says what is trained, how long and how fast.
             texts (`Sequence[str]`): from `edits.texts_of`.
             seed (`int`): of the order of texts and of the adapters' initial weights.
+
+        Raises:
+            RecipeError: if the loss becomes infinite or no number: JSON has neither.
         """
         end = self._tokenizer.eos_token_id
         encoded = [[*ids, end] for ids in self._tokenizer(list(texts))["input_ids"]]
@@ -129,6 +142,11 @@ class Executor:
         loss = torch.zeros(())
         for batch in batches:
             loss = trained(input_ids=batch, labels=batch, use_cache=False).loss
+            if not loss.isfinite():
+                raise RecipeError(
+                    f"seal.learning_rates: the loss of an edit with rate {edit.learning_rate!r} became "
+                    f"{float(loss.detach())}; expected smaller rates"
+                )
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, _MAX_NORM)
             optimizer.step()

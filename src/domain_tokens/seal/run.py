@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from transformers import PreTrainedTokenizerFast
+from transformers import GPT2Config, PreTrainedTokenizerFast
 
+from domain_tokens.corpora.worlds.passages import passages
 from domain_tokens.evaluation.evaluate import identify_model
 from domain_tokens.evaluation.models.bits_per_byte import read_documents
 from domain_tokens.recipe import Recipe, RecipeError
@@ -25,6 +26,7 @@ from domain_tokens.runs.records import Fields, ModelIdentity, read_rows, write_r
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.seal.bench import Bench, Job, Trial, set_bench, start_worker, work_off
 from domain_tokens.seal.edits import EditLanguage
+from domain_tokens.seal.executor import row_length
 from domain_tokens.seal.outer import OuterLoop
 from domain_tokens.seal.policy import ChoicePolicy, LanguageModelPolicy, Policy
 from domain_tokens.seal.records import CHAIN, POLICY, RECORD, ROWS, SCHEMA, SEAL, AdaptRow, PolicyRow, SealRecord
@@ -72,6 +74,7 @@ def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
     folder = StageFolder("self-adaptation", recipe.run_dir / SEAL, _inputs(subject))
     if folder.is_complete():
         return folder.folder
+    policy = _policy(subject)
     work = recipe.run_dir / "checkpoints" / SEAL
     file = work / ROWS
     folder.open_work(work, recipe, {"code_sha256": CODE_SHA256}, allow_change, has_results=file.is_file())
@@ -79,7 +82,7 @@ def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
     with _pool(subject) as pool:
         results = _Results(file, subject.settings, pool)
         write_record(work / RECORD, _record(subject))
-        kept = _adapt(subject, results)
+        kept = _adapt(policy, results, subject.settings)
     with folder.writing(recipe) as (partial_folder, manifest):
         for name in (ROWS, POLICY):
             link_file(work / name, partial_folder / name)
@@ -103,6 +106,7 @@ def read_subject(recipe: Recipe) -> Subject:
         )
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
     identity = identify_model(recipe, settings.model, len(tokenizer))
+    row_length(settings.tokens_per_step, GPT2Config.from_pretrained(recipe.run_dir / settings.model).n_positions)
     found = read_documents(recipe.documents_dir / "validation")
     if len(found) < settings.validation_documents:
         raise RecipeError(
@@ -121,9 +125,7 @@ def num_edits(settings: Seal) -> int:
     return (in_rounds + 6 * (settings.test_passages + chained)) * settings.inner_seeds
 
 
-def _adapt(subject: Subject, results: "_Results") -> list[PolicyRow]:
-    settings = subject.settings
-    policy = _policy(subject)
+def _adapt(policy: Policy, results: "_Results", settings: Seal) -> list[PolicyRow]:
     loop = OuterLoop(settings, policy, results.carry)
     if settings.policy == "language_model":
         loop.warm_up()
@@ -138,10 +140,16 @@ def _adapt(subject: Subject, results: "_Results") -> list[PolicyRow]:
 
 
 def _policy(subject: Subject) -> Policy:
+    """Return the policy. Raises `RecipeError` if the model has no room for its edits."""
     if subject.settings.policy == "choice":
         return ChoicePolicy(EditLanguage.of(subject.settings))
+    settings = subject.settings
     tokenizer: PreTrainedTokenizerFast = load_tokenizer(subject.tokenizer)
-    return LanguageModelPolicy(load_model(subject.model, len(tokenizer)), tokenizer, subject.settings)
+    policy = LanguageModelPolicy(load_model(subject.model, len(tokenizer)), tokenizer, settings)
+    numbers = {"train": settings.warmup_edits, "adapt": settings.train_passages, "test": settings.test_passages}
+    for split, number in numbers.items():
+        policy.check_room(list(passages(split, number, settings.seed)))
+    return policy
 
 
 class Pool(Protocol):
@@ -238,7 +246,7 @@ def _pool(subject: Subject) -> Iterator[Pool]:
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        subject.settings.workers, mp_context=context, initializer=start_worker, initargs=(subject.bench,)
+        subject.settings.workers, mp_context=context, initializer=start_worker, initargs=(subject.bench, os.getpid())
     )
     try:
         yield pool
