@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from real_stages import run_here, small_recipe
+from real_stages import SMALL, run_here
+from tiny import tiny_arguments
 
-from domain_tokens.recipe import Recipe
+from domain_tokens.recipe import Recipe, load_recipe
 from domain_tokens.recipe.sections.apart.seal import Seal
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 _RUN = (
+    "base_vocabulary={kind: trained, num_ids: 1900}",  # a passage in 200 tokens
     "prereg=null",
     "corpus.sources=[{name: worlds, kind: synthetic, what: worlds, max_items: 200}]",
     "corpus.validation_fraction=0.1",
@@ -39,9 +41,14 @@ _SEAL = (
 )
 
 
+def adaptable_arguments(output_dir: Path, *overrides: str) -> list[str]:
+    """Return a script's arguments for a run in `output_dir` with self-adaptation of the smallest size."""
+    return tiny_arguments(output_dir, "baseline", *SMALL, *_RUN, *_SEAL, *overrides)
+
+
 def adaptable_recipe(output_dir: Path, *overrides: str) -> Recipe:
-    """Return the recipe of a run in `output_dir` with self-adaptation of the smallest size."""
-    return small_recipe(output_dir, "baseline", *_RUN, *_SEAL, *overrides)
+    """Return the recipe of the same."""
+    return load_recipe(adaptable_arguments(output_dir, *overrides))
 
 
 def make_adaptable(output_dir: Path) -> None:

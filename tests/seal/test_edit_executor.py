@@ -211,3 +211,14 @@ def test_a_step_that_fills_no_rows_is_refused(tokenizer: PreTrainedTokenizerFast
     assert Executor(model, tokenizer, 64).model is model
     with pytest.raises(RecipeError, match=r"seal\.tokens_per_step: expected at most 32.*multiple.*got 40"):
         Executor(model, tokenizer, 40)
+
+
+@WEIGHTS
+def test_a_rate_that_leaves_no_numbers_is_refused(executor: Executor, edit: Edit) -> None:
+    sha256 = executor.sha256()
+    with pytest.raises(RecipeError, match=r"seal\.learning_rates: the loss of an edit with rate 1e\+30 became nan"):
+        learn(executor, Edit(edit.forms, 1, edit.rank, 1e30, 4))
+    assert executor.sha256() != sha256 or edit.rank is not None  # adapters are gone, the block is not as it was
+    executor.restore()
+    assert executor.sha256() == sha256
+    assert learn(executor, edit).loss > 0
