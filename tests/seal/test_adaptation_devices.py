@@ -21,5 +21,7 @@ def test_cuda_is_taken_where_it_is_and_mps_is_not(cuda: bool, expected: str, mon
 def test_a_device_that_is_not_there_is_refused(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(RecipeError, match=rf"seal\.device: this machine has no {device}; expected auto or one of cpu$"):
+    with pytest.raises(
+        RecipeError, match=rf"seal\.device: this machine has no {device}; expected auto or one of cpu$"
+    ):
         choose_device(Seal(device=device))

@@ -1,6 +1,6 @@
 """One process's bench: carries out edits on its own copy of the model and says what they did, row by row."""
 
-import os
+import math
 import random
 import signal
 import time
@@ -15,7 +15,7 @@ from domain_tokens.corpora.worlds.language import read_facts
 from domain_tokens.corpora.worlds.passages import Passage, exchanged, questions_about, told
 from domain_tokens.recipe.sections.apart.seal import Seal
 from domain_tokens.seal.edits import Edit, EditError, EditLanguage, texts_of
-from domain_tokens.seal.executor import Executor, Learned
+from domain_tokens.seal.executor import Diverged, Executor
 from domain_tokens.seal.measuring import Probe, Sums, probe_of_answers, probe_of_documents
 from domain_tokens.seal.policy import seed_of
 from domain_tokens.seal.records import CHAIN, SCHEMA, SHUFFLED, AdaptRow, BeforeAfter
@@ -115,7 +115,7 @@ class Bench:
         try:
             edit = self.language.parse(trial.text)
         except EditError as error:
-            yield self._row(trial, 0, valid=False, problem=str(error))
+            yield self._row(trial, 0, None, problem=str(error))
             return
         self.executor.restore()
         self._questions(trial.passage)
@@ -128,13 +128,19 @@ class Bench:
         for passage, _ in chain.links:
             self._questions(passage)
         learned: list[tuple[_Asked, Sums]] = []
+        went_wrong = ""
         for place, (passage, text) in enumerate(chain.links):
-            trial = Trial(CHAIN, chain.round, chain.arm, passage, 0, text)
-            row = self._carry_out(self.language.parse(text), trial, passage, chain.inner_seed)
-            now = [_both(asked, self.model) for asked, _ in learned]
-            then = [sums for _, sums in learned]
-            earlier = _before_after(sum(then, Sums()), sum(now, Sums())) if learned else None
-            yield row.model_copy(update={"earlier": earlier, "chain": chain.number, "place": place})
+            trial, edit = Trial(CHAIN, chain.round, chain.arm, passage, 0, text), self.language.parse(text)
+            if went_wrong:
+                row = self._row(trial, chain.inner_seed, edit, problem=went_wrong)
+            else:
+                row = self._carry_out(edit, trial, passage, chain.inner_seed)
+                went_wrong = "" if row.valid else "an edit before it in the chain diverged"
+            added: dict[str, object] = {"chain": chain.number, "place": place}
+            if learned and row.valid:
+                now = sum((_both(asked, self.model) for asked, _ in learned), Sums())
+                added["earlier"] = _before_after(sum((sums for _, sums in learned), Sums()), now)
+            yield row.model_copy(update=added)
             asked = self._questions(passage)
             learned.append((asked, _both(asked, self.model)))
 
@@ -144,19 +150,24 @@ class Bench:
         asked, before = self._questions(passage), self.validation_before
         # The same for every arm of a passage, so that arms differ in nothing but the edit.
         seed = seed_of("inner", self.settings.seed, passage.id, inner_seed)
-        learned = self.executor.learn(edit, texts_of(edit, self._learned_text(passage, trial.arm), seed), seed)
-        halves = [
-            _before_after(was, probe.measure(self.model))
-            for was, probe in zip(asked.before, (asked.chosen_by, asked.scored_by), strict=True)
-        ]
+        try:
+            learned = self.executor.learn(edit, texts_of(edit, self._learned_text(passage, trial.arm), seed), seed)
+            probes = (asked.chosen_by, asked.scored_by, self.validation)
+            *after, documents = [probe.measure(self.model) for probe in probes]
+            if not all(math.isfinite(sums.bits) for sums in (*after, documents)):
+                raise Diverged("the model it leaves gives no finite number")
+        except Diverged as error:
+            return self._row(trial, inner_seed, edit, problem=str(error))
+        halves = [_before_after(was, now) for was, now in zip(asked.before, after, strict=True)]
         validation = BeforeAfter(
-            before=before.measured(are_answers=False),
-            after=self.validation.measure(self.model).measured(are_answers=False),
+            before=before.measured(are_answers=False), after=documents.measured(are_answers=False)
         )
         reward = halves[0].drop if self.settings.reward == "answer_bits" else validation.drop
-        row = self._row(trial, inner_seed, valid=True, edit=edit, learned=learned)
-        return row.model_copy(
+        return self._row(trial, inner_seed, edit).model_copy(
             update={
+                "tokens": learned.tokens,
+                "distinct_tokens": learned.distinct_tokens,
+                "loss": round(learned.loss, 6),
                 "chosen_by": halves[0],
                 "scored_by": halves[1],
                 "validation": validation,
@@ -183,33 +194,26 @@ class Bench:
             self._asked[passage.id] = _Asked(probes[0], probes[1], (before[0], before[1]))
         return self._asked[passage.id]
 
-    def _row(
-        self,
-        trial: Trial,
-        inner_seed: int,
-        *,
-        valid: bool,
-        problem: str | None = None,
-        edit: Edit | None = None,
-        learned: Learned | None = None,
-    ) -> AdaptRow:
-        row = AdaptRow.model_validate(
-            {
-                "schema_version": SCHEMA, "condition": self.condition, "seed": self.seed, "part": trial.part,
-                "round": trial.round, "arm": trial.arm, "passage": trial.passage.id, "edit": trial.edit,
-                "inner_seed": inner_seed,
-                "text": trial.text, "valid": valid, "problem": problem,
-            }
-        )  # fmt: skip
-        if edit is None or learned is None:
-            return row
-        return row.model_copy(
-            update={
-                "forms": edit.forms, "repeat": edit.repeat, "target": edit.target, "rank": edit.rank,
-                "learning_rate": edit.learning_rate, "steps": edit.steps, "tokens": learned.tokens,
-                "distinct_tokens": learned.distinct_tokens, "loss": round(learned.loss, 6),
-            }
-        )  # fmt: skip
+    def _row(self, trial: Trial, inner_seed: int, edit: Edit | None, problem: str | None = None) -> AdaptRow:
+        """Return what is known of an edit before it is carried out, or why it came to nothing."""
+        known: dict[str, object] = {
+            "schema_version": SCHEMA,
+            "condition": self.condition,
+            "seed": self.seed,
+            "part": trial.part,
+            "round": trial.round,
+            "arm": trial.arm,
+            "passage": trial.passage.id,
+            "edit": trial.edit,
+            "inner_seed": inner_seed,
+            "text": trial.text,
+            "valid": problem is None,
+            "problem": problem,
+        }
+        if edit is not None:
+            names = ("forms", "repeat", "target", "rank", "learning_rate", "steps")
+            known |= {name: getattr(edit, name) for name in names}
+        return AdaptRow.model_validate(known)
 
 
 def _both(asked: _Asked, model: GPT2LMHeadModel) -> Sums:
@@ -223,9 +227,14 @@ def _before_after(before: Sums, after: Sums) -> BeforeAfter:
 _bench: Bench | None = None
 
 
-def start_worker(make: Callable[[], Bench]) -> None:
-    """Set up a process of a pool. It has one thread, so that no number depends on how many processes there are."""
-    end_with(os.getppid())
+def start_worker(make: Callable[[], Bench], parent: int) -> None:
+    """Set up a process of a pool. It has one thread, so that no number depends on how many processes there are.
+
+    Args:
+        make (`Callable`): loads model and tokenizer.
+        parent (`int`): process id of who began the pool: it may have ended in the seconds that imports take.
+    """
+    end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
     torch.set_num_threads(1)
     set_bench(make())

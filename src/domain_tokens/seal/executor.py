@@ -18,6 +18,10 @@ _TARGETS = ["c_attn", "c_proj", "c_fc"]  # all linear maps of a block
 _MAX_NORM = 1.0
 
 
+class Diverged(Exception):
+    """The loss of an edit became infinite or no number: what it says is read, and it is of no use."""
+
+
 @dataclass(frozen=True)
 class Learned:
     """What an inner loop did.
@@ -33,6 +37,21 @@ class Learned:
     distinct_tokens: int
 
 
+def row_length(tokens_per_step: int, positions: int) -> int:
+    """Return how many tokens a row of a step has.
+
+    Raises:
+        RecipeError: if a step has more tokens than one row holds and they fill no whole number of rows.
+    """
+    length = min(tokens_per_step, positions)
+    if tokens_per_step % length:
+        raise RecipeError(
+            f"seal.tokens_per_step: expected at most {length}, the model's positions, or a multiple of it, "
+            f"got {tokens_per_step}"
+        )
+    return length
+
+
 class Executor:
     """A model that learns edits and can be restored bitwise, as often as one likes.
 
@@ -42,19 +61,14 @@ class Executor:
         tokens_per_step (`int`): of the inner loop, in rows of at most the model's positions.
 
     Raises:
-        RecipeError: if a step has more tokens than one row holds and they fill no whole number of rows.
+        RecipeError: as `row_length`.
     """
 
     def __init__(self, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, tokens_per_step: int) -> None:
         for_full_sequences(model)
         self.model = model
         self._tokenizer = tokenizer
-        self._length = min(tokens_per_step, model.config.n_positions)
-        if tokens_per_step % self._length:
-            raise RecipeError(
-                f"seal.tokens_per_step: expected at most {self._length}, the model's positions, or a multiple of it, "
-                f"got {tokens_per_step}"
-            )
+        self._length = row_length(tokens_per_step, model.config.n_positions)
         self._tokens_per_step = tokens_per_step
         self._weights = {name: weights.detach().clone() for name, weights in model.state_dict().items()}
 
@@ -68,25 +82,24 @@ class Executor:
             edit (`Edit`): says what is trained, how long and how fast.
             texts (`Sequence[str]`): from `edits.texts_of`.
             seed (`int`): of the order of texts and of the adapters' initial weights.
+
+        Raises:
+            Diverged: if the loss is no finite number at some step.
         """
         end = self._tokenizer.eos_token_id
         encoded = [[*ids, end] for ids in self._tokenizer(list(texts))["input_ids"]]
         torch.manual_seed(seed)
         adapted, parameters = self._trainable(edit)
-        optimizer = torch.optim.AdamW(
-            parameters, lr=edit.learning_rate, weight_decay=0.0, fused=self.model.device.type != "mps"
-        )
-        self.model.train()
-        loss = torch.zeros(())
-        for batch in self._batches(encoded, edit.steps, random.Random(seed)):
-            loss = self.model(batch, labels=batch).loss  # with its adapters, which peft puts into it
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, _MAX_NORM)
-            optimizer.step()
-            optimizer.zero_grad()
+        try:
+            loss = self._descend(parameters, edit, self._batches(encoded, edit.steps, random.Random(seed)))
+        except BaseException:
+            self.model.zero_grad()
+            if adapted is not None:
+                adapted.unload()
+            raise
         if adapted is not None:
             merged(adapted)
-        return Learned(float(loss.detach()), edit.steps * self._tokens_per_step, sum(map(len, encoded)))
+        return Learned(loss, edit.steps * self._tokens_per_step, sum(map(len, encoded)))
 
     def restore(self) -> None:
         """Give the model the weights that it had at first, bit for bit."""
@@ -121,6 +134,22 @@ class Executor:
         )
         adapted = get_peft_model(self.model, config)
         return adapted, [one for one in adapted.parameters() if one.requires_grad]
+
+    def _descend(self, parameters: list[torch.nn.Parameter], edit: Edit, batches: Iterator[torch.Tensor]) -> float:
+        """Take the edit's steps; returns the loss of the last."""
+        fused = self.model.device.type != "mps"
+        optimizer = torch.optim.AdamW(parameters, lr=edit.learning_rate, weight_decay=0.0, fused=fused)
+        self.model.train()
+        loss = torch.zeros(())
+        for batch in batches:
+            loss = self.model(batch, labels=batch).loss  # with its adapters, which peft puts into it
+            if not loss.isfinite():
+                raise Diverged(f"its loss became {float(loss.detach())} at a rate of {edit.learning_rate!r}")
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, _MAX_NORM)
+            optimizer.step()
+            optimizer.zero_grad()
+        return float(loss.detach())
 
     def _batches(self, encoded: list[list[int]], steps: int, rng: random.Random) -> Iterator[torch.Tensor]:
         """Yield batches of shape `(rows, length)`."""

@@ -74,7 +74,7 @@ class LanguageModelPolicy:
         settings (`Seal`): the recipe's section.
 
     Raises:
-        RecipeError: if an edit behind a passage does not fit into the model's positions.
+        RecipeError: if an edit alone does not fit into the model's positions.
     """
 
     def __init__(self, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, settings: Seal) -> None:
@@ -92,9 +92,8 @@ class LanguageModelPolicy:
         """Return edits as the model writes them, of which some may not be readable."""
         self._model.eval()
         decoding = Decoding(self._longest, None, num_samples=number, temperature=self._settings.temperature, seed=seed)
-        prompts = [_prompt(one) for one in passages]
-        self._check(prompts)
-        written = generate(self._model, self._tokenizer, prompts, decoding, batch_size=64)
+        self.check_room(passages)
+        written = generate(self._model, self._tokenizer, list(map(_prompt, passages)), decoding, batch_size=64)
         end = self._tokenizer.eos_token_id
         return [
             [self._tokenizer.decode([id for id in ids if id != end]).strip() for ids in answers] for answers in written
@@ -130,8 +129,9 @@ class LanguageModelPolicy:
             "labels": [-100] * len(prompt) + ids[len(prompt) :],
         }
 
-    def _check(self, prompts: Sequence[str]) -> None:
-        longest = max(len(ids) for ids in self._tokenizer(list(prompts))["input_ids"])
+    def check_room(self, passages: Sequence[Passage]) -> None:
+        """Raise `RecipeError` if an edit behind one of the passages does not fit into the model's positions."""
+        longest = max(len(ids) for ids in self._tokenizer(list(map(_prompt, passages)))["input_ids"])
         if (needed := longest + self._longest) > (room := self._model.config.n_positions):
             raise RecipeError(
                 f"model.n_positions: a passage of {longest} tokens and its edit need {needed}, got {room}; expected "

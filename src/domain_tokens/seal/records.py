@@ -82,10 +82,11 @@ class AdaptRow(Record):
     text: str
     """The edit as the policy wrote it."""
     valid: bool
+    """Whether it could be read and did not diverge."""
     problem: str | None = None
-    """Why it could not be read."""
+    """Why not."""
     forms: tuple[str, ...] = ()
-    """What it trains on."""
+    """What it trains on; empty if it could not be read."""
     repeat: int | None = None
     target: str | None = None
     """`lora` or `last_layer`."""

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from domain_tokens.corpora.worlds.passages import passages
 from domain_tokens.evaluation.evaluate import identify_model
 from domain_tokens.evaluation.models.bits_per_byte import read_documents
 from domain_tokens.recipe import Recipe, RecipeError
@@ -26,6 +27,7 @@ from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.seal.bench import Bench, Job, Trial, set_bench, start_worker, work_off
 from domain_tokens.seal.devices import choose_device
 from domain_tokens.seal.edits import EditLanguage
+from domain_tokens.seal.executor import row_length
 from domain_tokens.seal.outer import OuterLoop
 from domain_tokens.seal.policy import ChoicePolicy, LanguageModelPolicy, Policy
 from domain_tokens.seal.records import CHAIN, POLICY, RECORD, ROWS, SCHEMA, SEAL, AdaptRow, PolicyRow, SealRecord
@@ -81,6 +83,7 @@ def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
     folder = StageFolder("self-adaptation", recipe.run_dir / SEAL, _inputs(subject))
     if folder.is_complete():
         return folder.folder
+    policy = _policy(subject)
     work = recipe.run_dir / "checkpoints" / SEAL
     file = work / ROWS
     running = {"code_sha256": _code_sha256(), "device": subject.device}
@@ -89,7 +92,7 @@ def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
     with _pool(subject) as pool:
         results = _Results(file, subject.settings, pool)
         write_record(work / RECORD, _record(subject))
-        kept = _adapt(subject, results)
+        kept = _adapt(policy, results, subject.settings)
     with folder.writing(recipe) as (partial_folder, manifest):
         for name in (ROWS, POLICY):
             link_file(work / name, partial_folder / name)
@@ -113,6 +116,7 @@ def read_subject(recipe: Recipe) -> Subject:
         )
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
     identity = identify_model(recipe, settings.model, len(tokenizer))
+    row_length(settings.tokens_per_step, GPT2Config.from_pretrained(recipe.run_dir / settings.model).n_positions)
     found = read_documents(recipe.documents_dir / "validation")
     if len(found) < settings.validation_documents:
         raise RecipeError(
@@ -132,9 +136,7 @@ def num_edits(settings: Seal) -> int:
     return (in_rounds + 6 * (settings.test_passages + chained)) * settings.inner_seeds
 
 
-def _adapt(subject: Subject, results: "_Results") -> list[PolicyRow]:
-    settings = subject.settings
-    policy = _policy(subject)
+def _adapt(policy: Policy, results: "_Results", settings: Seal) -> list[PolicyRow]:
     loop = OuterLoop(settings, policy, results.carry)
     if settings.policy == "language_model":
         loop.warm_up()
@@ -149,10 +151,16 @@ def _adapt(subject: Subject, results: "_Results") -> list[PolicyRow]:
 
 
 def _policy(subject: Subject) -> Policy:
+    """Return the policy. Raises `RecipeError` if the model has no room for its edits."""
     if subject.settings.policy == "choice":
         return ChoicePolicy(EditLanguage.of(subject.settings))
+    settings = subject.settings
     tokenizer: PreTrainedTokenizerFast = load_tokenizer(subject.tokenizer)
-    return LanguageModelPolicy(subject.load(), tokenizer, subject.settings)
+    policy = LanguageModelPolicy(subject.load(), tokenizer, settings)
+    numbers = {"train": settings.warmup_edits, "adapt": settings.train_passages, "test": settings.test_passages}
+    for split, number in numbers.items():
+        policy.check_room(list(passages(split, number, settings.seed)))
+    return policy
 
 
 class Pool(Protocol):
@@ -217,7 +225,7 @@ def _read_whole_jobs(file: Path, inner_seeds: int, chain: int) -> dict[Name, lis
     whole = {
         name: rows
         for name, rows in found.items()
-        if len(rows) == (chain if name[0] == CHAIN else inner_seeds) or not rows[0].valid
+        if len(rows) == (chain if name[0] == CHAIN else inner_seeds) or not rows[0].forms
     }
     if len(whole) < len(found):
         lines = [f"{row.model_dump_json(exclude_unset=True)}\n" for rows in whole.values() for row in rows]
@@ -249,7 +257,7 @@ def _pool(subject: Subject) -> Iterator[Pool]:
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        subject.settings.workers, mp_context=context, initializer=start_worker, initargs=(subject.bench,)
+        subject.settings.workers, mp_context=context, initializer=start_worker, initargs=(subject.bench, os.getpid())
     )
     try:
         yield pool
@@ -264,7 +272,7 @@ def _settings(subject: Subject) -> Fields:
 
 def _inputs(subject: Subject) -> Fields:
     return {
-        "seal": dict(_settings(subject)),
+        "settings": dict(_settings(subject)),  # under `seal` they would count as without effect on a run
         "weights": {subject.identity.model: subject.identity.weights_sha256},
         "tokenizer_sha256": subject.identity.tokenizer_sha256,
         "validation_sha256": sha256_json(subject.documents),

@@ -1,5 +1,6 @@
 """Which edit of a passage is the best of those tried, and what most of the best have in common."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +13,8 @@ from domain_tokens.seal.records import AdaptRow, PolicyRow
 def best_edits(rows: Iterable[AdaptRow]) -> list[PolicyRow]:
     """Return for each passage of one round the edit with the largest mean reward over inner seeds.
 
-    Edits that could not be read are left out, and so is a passage without another one. Of equals, the first is taken.
+    Edits that could not be read, or diverged with some seed, are left out, and so is a passage without another one.
+    Of equals, the first is taken.
 
     Args:
         rows (`Iterable[AdaptRow]`): of part `round`, of one round.
@@ -24,13 +26,13 @@ def best_edits(rows: Iterable[AdaptRow]) -> list[PolicyRow]:
         rounds.add(row.round)
         texts[row.passage, row.edit] = row.text
         tried = rewards.setdefault(row.passage, {})
-        if row.valid and row.reward is not None:
-            tried.setdefault(row.edit, []).append(float(row.reward))
+        if row.forms:
+            tried.setdefault(row.edit, []).append(-math.inf if row.reward is None else float(row.reward))
     assert len(rounds) == 1, f"expected rows of one round, got {sorted(rounds)}"
     (number,) = rounds
     found = []
     for passage, tried in rewards.items():
-        means = {edit: float(np.mean(values)) for edit, values in sorted(tried.items())}
+        means = {edit: float(np.mean(values)) for edit, values in sorted(tried.items()) if min(values) > -math.inf}
         if means:
             best = max(means, key=lambda edit: means[edit])
             found.append(
