@@ -27,6 +27,7 @@ CPU := --config-file accelerate_configs/cpu.yaml
 DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml recipes/conditions/wrong_numbers.yaml \
 	--overlay recipes/scales/demo.yaml --seeds 20 21 22 23 $(CPU)
 DEMO_QUICK := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/demo_quick.yaml $(CPU)
+SEAL := recipes/baseline.yaml recipes/scales/seal_demo.yaml
 NULL := recipes/mul_tokens.yaml recipes/conditions/mul_tokens_permuted.yaml --overlay recipes/scales/null_pipeline.yaml $(CPU)
 
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -39,7 +40,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
 	verifier sampling-curves watch preregister compare verify-matched plan calibrate calibrate-pipeline research-tables study tinygpt-baseline robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
 	bench-eval argument-table test-gpu bench-gpu bench-generator bench-rollouts bench-startup bench-train bench-jail bench-programs show-generated \
-	uv-constraints mutate clean reference-losses playground browser
+	uv-constraints mutate clean reference-losses playground browser seal
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -122,6 +123,12 @@ verifier: install  ## train a verifier on RECIPE's own solutions, and let it cho
 
 sampling-curves: install  ## accuracy of CONDITIONS by temperature and number of answers; ARGS="--seeds 0 1 --temperatures 0.6 1.0"
 	$(BIN)/python scripts/sampling_curves.py $(CONDITIONS) $(if $(SCALE),--overlay $(SCALE)) $(ARGS)
+
+seal: install  ## self-adaptation in about an hour: pretrain a small model, let it choose its own training edits, compare with controls
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/prepare_data.py $(SEAL) $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_pretrain.py $(SEAL) $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_seal.py $(SEAL) $(ARGS)
+	$(BIN)/python scripts/analyze_adaptation.py outputs/seal_demo/exp_baseline/seed_0
 
 watch: install  ## where EXPERIMENT stands, while it runs and afterwards: stages, curves, failures, checkpoints; ARGS="--html FILE" writes a page
 	$(BIN)/python scripts/watch.py $(EXPERIMENT) $(ARGS)

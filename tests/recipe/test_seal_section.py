@@ -130,9 +130,10 @@ def test_runs_that_differ_in_it_alone_share_every_stage() -> None:
 
 def test_the_demo_of_it_pretrains_on_worlds_alone_in_both_conditions() -> None:
     baseline, mul_tokens = (recipe_of(condition=one, scale=SEAL_DEMO) for one in ("baseline", "mul_tokens"))
-    assert baseline.seal == mul_tokens.seal == Seal(enabled=True)
+    assert baseline.seal == mul_tokens.seal
+    assert baseline.seal.enabled
     assert [source.what for source in baseline.corpus.sources] == ["worlds"]
     assert changed_keys(baseline, mul_tokens) == ["condition", "tokenizer"]
     assert baseline.model_folders == {"pretrain": "pretrain_final"}
     assert (baseline.evaluated_models(), baseline.prereg) == (["pretrain_final"], None)
-    assert baseline.base_vocabulary.num_ids == 1780
+    assert baseline.base_vocabulary.num_ids == 3072
