@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from adaptable import adaptable_recipe, make_adaptable
+from adapted_run import adapt_here
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -23,6 +24,17 @@ def outputs(adaptable: Path, tmp_path: Path) -> Path:
     """A copy of it that may be changed."""
     shutil.copytree(adaptable, tmp_path / "outputs")
     return tmp_path / "outputs"
+
+
+@pytest.fixture(scope="session")
+def adapted(adaptable: Path, build_once: Callable[..., Path]) -> Path:
+    """The output folder of the run after self-adaptation. Nobody may change it."""
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(adaptable, folder, dirs_exist_ok=True)
+        adapt_here(adaptable_recipe(folder))
+
+    return build_once("adapted", fill)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,10 @@
 """`scripts/run_seal.py`: what it refuses, a tiny run from end to end, and what happens when it is interrupted."""
 
-import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from accelerate.state import AcceleratorState
 from adaptable import adaptable_recipe
+from adapted_run import adapt_here, files, rows_of
 
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.records import read_rows
@@ -15,33 +12,7 @@ from domain_tokens.seal import run
 from domain_tokens.seal.bench import Job
 from domain_tokens.seal.plan import plan
 from domain_tokens.seal.records import ARMS, POLICY, RECORD, ROWS, AdaptRow, PolicyRow, SealRecord, read_adapted
-from domain_tokens.seal.run import adapt, num_edits
-
-Rows = list[dict[str, object]]
-
-
-def adapt_here(recipe: Recipe, allow_change: bool = False) -> Path:
-    try:
-        return adapt(recipe, allow_change)
-    finally:
-        AcceleratorState._reset_state(reset_partial_state=True)
-
-
-@pytest.fixture(scope="session")
-def adapted(adaptable: Path, build_once: Callable[..., Path]) -> Path:
-    """The run after self-adaptation."""
-
-    def fill(folder: Path) -> None:
-        shutil.copytree(adaptable, folder, dirs_exist_ok=True)
-        adapt_here(adaptable_recipe(folder))
-
-    return build_once("adapted", fill)
-
-
-def rows_of(folder: Path) -> Rows:
-    """Return the rows without what depends on the machine."""
-    rows = [json.loads(line) for line in (folder / ROWS).read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+from domain_tokens.seal.run import num_edits
 
 
 def interrupt(outputs: Path, adapted: Path, num_bytes: int) -> Recipe:
@@ -66,10 +37,6 @@ def interrupt(outputs: Path, adapted: Path, num_bytes: int) -> Recipe:
 
 def work(recipe: Recipe) -> Path:
     return recipe.run_dir / "checkpoints" / "seal"
-
-
-def files(folder: Path) -> dict[str, tuple[int, int]]:
-    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
 
 
 def test_rows_of_every_part_and_arm_are_there(adapted: Path) -> None:
