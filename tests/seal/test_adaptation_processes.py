@@ -89,8 +89,12 @@ def test_several_processes_give_the_same_rows(outputs: Path, adapted: Path) -> N
 
 
 def pool_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in children if any("spawn_main" in word for word in child.cmdline())]
+    children = psutil.process_iter(["ppid", "cmdline"])  # without an error where one has just ended
+    return [
+        child
+        for child in children
+        if child.info["ppid"] == process.pid and any("spawn_main" in word for word in child.info["cmdline"] or ())
+    ]
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
