@@ -35,8 +35,7 @@ REFUSED = {
     "few documents": ("seal.validation_documents=5000", "error: seal.validation_documents: the corpus has "),
     "rows": ("seal.tokens_per_step=200", "error: seal.tokens_per_step: expected at most 128"),
     "no room": ("seal.policy=language_model", "error: model.n_positions: "),
-    "seeds": ("seal.inner_seeds=1", "seal.inner_seeds"),
-    "typing": ("seal.round=1", "seal.round"),
+    "seeds": ("seal.inner_seeds=1", "error: seal.inner_seeds: expected a whole number of at least 5, got 1"),
 }
 
 
