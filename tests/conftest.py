@@ -44,7 +44,9 @@ ON_ONE_WORKER = ("tests/pipeline/", "tests/hub/", "tests/publishing/")
 # whose tests start processes, encode corpora, draw plots or run models; and those that build many tokenizers or
 # simulate many experiments.
 NOT_QUICK = (
-    "test_adaptation_report.py",
+    "test_adaptation_apart.py", "test_adaptation_bench.py", "test_adaptation_command.py",
+    "test_adaptation_measuring.py", "test_adaptation_processes.py", "test_adaptation_report.py",
+    "test_edit_executor.py", "test_edit_policies.py",
     "test_against_lm_eval.py", "test_agreement.py", "test_allowed.py", "test_answer_accuracy.py", "test_audit.py",
     "test_averages.py", "test_base_vocabulary.py", "test_before_work.py", "test_bits.py", "test_calibration.py",
     "test_card_snippet.py", "test_certificate.py", "test_chat.py", "test_chat_data.py", "test_clusters.py",

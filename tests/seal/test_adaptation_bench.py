@@ -14,8 +14,8 @@ from domain_tokens.seal.executor import Learned
 from domain_tokens.seal.records import ARMS, SHUFFLED, AdaptRow, BeforeAfter
 
 FIRST, SECOND, THIRD = PASSAGES = tuple(passages("test", 3, 0))
-TEXT = "write statements; repeat 1; train lora 2; rate 0.03; steps 2"
-LAST_LAYER = "write statements; repeat 1; train last layer; rate 0.03; steps 2"
+TEXT = "write statements; repeat 1; train last layer; rate 0.03; steps 2"
+LORA = "write statements; repeat 1; train lora 2; rate 0.03; steps 2"
 
 
 def made(tokenizer: PreTrainedTokenizerFast, **changes: object) -> Bench:
@@ -50,7 +50,7 @@ def learned(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Edit, l
     return found
 
 
-@pytest.mark.parametrize("text", [TEXT, LAST_LAYER])
+@pytest.mark.parametrize("text", [TEXT, LORA])
 def test_every_inner_seed_begins_with_the_same_model(bench: Bench, learned: list, text: str) -> None:
     sha256 = bench.executor.sha256()
     rows = bench.run(trial(text=text))
@@ -211,10 +211,10 @@ def test_the_model_is_restored_whatever_happens(
 
 
 def test_rows_say_what_was_done(bench: Bench) -> None:
-    row = bench.run(trial("random"))[2]
+    row = bench.run(trial("random", text=LORA))[2]
     assert AdaptRow.model_validate_json(row.model_dump_json(exclude_unset=True)) == row
     assert (row.condition, row.seed, row.part, row.round, row.arm) == ("baseline", 3, "test", 1, "random")
-    assert (row.passage, row.edit, row.inner_seed, row.text) == ("test/0", 0, 2, TEXT)
+    assert (row.passage, row.edit, row.inner_seed, row.text) == ("test/0", 0, 2, LORA)
     assert (row.forms, row.repeat, row.target, row.rank) == (("statements",), 1, "lora", 2)
     assert (row.learning_rate, row.steps, row.tokens) == (0.03, 2, 64)
     ids = bench.tokenizer([f"{fact}" for fact in read_statements()])["input_ids"]

@@ -108,7 +108,7 @@ CUTS = {  # where the file is cut: whole lines, bytes of the next line, jobs tha
     "at its beginning": (0, 0, 46),
     "in its first line": (0, 20, 46),
 }
-FAST = ("in a line", "in a job", "in a chain")
+FAST = ("in a line", "in a chain")
 
 
 @pytest.mark.parametrize(

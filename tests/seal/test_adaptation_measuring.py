@@ -146,7 +146,7 @@ def test_a_prompt_whose_tokens_depend_on_the_answer_is_refused(
     monkeypatch.setattr(
         measuring,
         "_encode",
-        lambda by, texts: [[*ids[:-1], ids[-1] + texts[0].endswith("cat")] for ids in encode(by, texts)],
+        lambda by, texts: [[*ids[:-1], ids[-1] + (not texts[0].endswith("cat"))] for ids in encode(by, texts)],
     )
     asked = [Question("Who?", "cat", Fact("Ann Bee", "pet", "cat"))]
     with pytest.raises(RecipeError, match="or its cut of 'User: Who.*depends on the answer"):

@@ -80,7 +80,7 @@ def test_seeds_differ_by_every_part_of_their_names() -> None:
 
 @pytest.fixture
 def model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
-    return random_model(tokenizer, n_positions=256, scale=0.0)
+    return random_model(tokenizer, n_positions=128, scale=0.0)
 
 
 def settings(**changes: object) -> Seal:
@@ -126,10 +126,10 @@ def test_it_learns_edit_and_end_and_not_the_passage(
 
 
 def test_learning_is_repeatable(tokenizer: PreTrainedTokenizerFast) -> None:
-    pairs = [(one, GOOD) for one in short_passages("train", 20)]
+    pairs = [(one, GOOD) for one in short_passages("train", 8)]
     found = []
     for seed in (1, 1, 2):
-        model = random_model(tokenizer, n_positions=256, scale=0.0)
+        model = random_model(tokenizer, n_positions=128, scale=0.0)
         learn(LanguageModelPolicy(model, tokenizer, settings()), pairs, seed)
         found.append(model.state_dict()["transformer.wte.weight"].clone())
     assert torch.equal(found[0], found[1])
@@ -150,7 +150,7 @@ def test_proposals_do_not_depend_on_how_many_are_asked_together(
     assert policy.propose(READ, 2, 4) != found
 
 
-@pytest.mark.parametrize(("positions", "message"), [(24, "leave no room for an edit"), (128, "and its edit need")])
+@pytest.mark.parametrize(("positions", "message"), [(24, "leave no room for an edit"), (72, "and its edit need")])
 def test_a_model_without_room_for_passage_and_edit_is_refused(
     tokenizer: PreTrainedTokenizerFast, positions: int, message: str
 ) -> None:
@@ -161,13 +161,13 @@ def test_a_model_without_room_for_passage_and_edit_is_refused(
 
 @pytest.mark.slow
 def test_a_warmed_up_model_writes_edits_that_can_be_read(tokenizer: PreTrainedTokenizerFast) -> None:
-    wanted, model = settings(), random_model(tokenizer, n_positions=256, n_embd=64, scale=0.0)
+    wanted, model = settings(), random_model(tokenizer, n_positions=128, n_embd=64, scale=0.0)
     policy, rng = LanguageModelPolicy(model, tokenizer, wanted), random.Random(0)
     language, asked = EditLanguage.of(wanted), short_passages("test", 16)
     before = [text for texts in policy.propose(asked, 4, 0) for text in texts]
     assert not any(is_readable(language, text) for text in before)
-    wanted.policy_epochs, wanted.policy_learning_rate = 12, 0.005
-    learn(policy, [(one, str(language.draw(rng))) for one in short_passages("train", 384)])
+    wanted.policy_epochs = 12
+    learn(policy, [(one, str(language.draw(rng))) for one in short_passages("train", 256)])
     readable = [text for texts in policy.propose(asked, 4, 0) for text in texts if is_readable(language, text)]
     assert len(readable) > len(before) / 2
     assert len(set(readable)) > 8
