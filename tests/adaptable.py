@@ -1,5 +1,6 @@
 """A run so small that self-adaptation of it takes seconds, and models whose weights are random."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from domain_tokens.recipe.sections.apart.seal import Seal
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    from domain_tokens.seal.measuring import Probe, Sums
 
 _RUN = (
     "base_vocabulary={kind: trained, num_ids: 1900}",  # a passage in 200 tokens
@@ -85,3 +88,12 @@ def random_model(
         for weights in model.parameters():
             weights.add_(torch.randn(weights.shape) * scale)
     return model.eval()
+
+
+def measured(probe: "Probe", model: "GPT2LMHeadModel") -> "Sums":
+    """Return what a probe finds in a copy of a model that is made one for full sequences, as an executor makes it."""
+    from domain_tokens.training.forward.full_sequences import for_full_sequences
+
+    whole = deepcopy(model)
+    for_full_sequences(whole)
+    return probe.measure(whole)

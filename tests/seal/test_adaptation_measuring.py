@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from adaptable import random_model
+from adaptable import measured, random_model
 from torch.nn.utils.rnn import pad_sequence
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
@@ -78,14 +78,14 @@ def test_bits_of_answers_are_those_of_the_projects_scores(
         [*tokenizer(f"{render_prompt(one.question)} {one.answer}")["input_ids"], tokenizer.eos_token_id]
         for one in asked
     ]
-    found = probe_of_answers(tokenizer, asked).measure(model)
+    found = measured(probe_of_answers(tokenizer, asked), model)
     expected = score(model, whole, [len(one) - 1 for one in prompts])
     assert expected > 100
     assert found.bits == pytest.approx(expected, rel=1e-6)
     assert found.num_bytes == sum(len(one.answer) for one in asked)
     assert found.number == len(asked) == 32
     some = loop(model, whole[0], len(prompts[0]))
-    assert probe_of_answers(tokenizer, asked[:1]).measure(model).bits == pytest.approx(some, rel=1e-5)
+    assert measured(probe_of_answers(tokenizer, asked[:1]), model).bits == pytest.approx(some, rel=1e-5)
 
 
 def test_an_exact_answer_is_one_that_greedy_decoding_writes(
@@ -98,8 +98,8 @@ def test_an_exact_answer_is_one_that_greedy_decoding_writes(
         for (ids,), one in zip(written, asked, strict=True)
     ]
     assert 2 < sum(right) < len(asked) - 2
-    assert [probe_of_answers(tokenizer, [one]).measure(taught).exact for one in asked] == right
-    assert probe_of_answers(tokenizer, asked).measure(taught).exact == sum(right)
+    assert [measured(probe_of_answers(tokenizer, [one]), taught).exact for one in asked] == right
+    assert measured(probe_of_answers(tokenizer, asked), taught).exact == sum(right)
 
 
 @pytest.mark.parametrize("tokens", [1, 100, 10**6])
@@ -110,17 +110,17 @@ def test_batches_and_padding_change_nothing(
     monkeypatch.setattr(measuring, "_TOKENS_AT_A_TIME", tokens)
     other = [probe_of_answers(tokenizer, questions()), probe_of_documents(tokenizer, TEXTS, 50)]
     num_parts = [len(probe._parts) for probe in other]
-    assert usual[0].measure(taught).exact > 0
+    assert measured(usual[0], taught).exact > 0
     assert num_parts == [1, 1] if tokens == 10**6 else min(num_parts) > 4
     for before, after in zip(usual, other, strict=True):
-        one, two = before.measure(taught), after.measure(taught)
+        one, two = measured(before, taught), measured(after, taught)
         assert two.bits == pytest.approx(one.bits, rel=1e-6)
         assert (two.num_bytes, two.exact, two.number) == (one.num_bytes, one.exact, one.number)
 
 
 def test_the_order_of_questions_changes_nothing(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> None:
     asked = questions()
-    one, two = (probe_of_answers(tokenizer, order).measure(model) for order in (asked, asked[::-1]))
+    one, two = (measured(probe_of_answers(tokenizer, order), model) for order in (asked, asked[::-1]))
     assert two.bits == pytest.approx(one.bits, rel=1e-6)
 
 
@@ -162,7 +162,7 @@ def test_every_token_of_a_document_is_predicted_once(tokenizer: PreTrainedTokeni
     probe = probe_of_documents(tokenizer, TEXTS, length)
     predicted = [part.targets[part.predicted].tolist() for part in probe._parts]
     assert sorted(sum(predicted, [])) == sorted(id for one in whole for id in one[1:])
-    found = probe.measure(model)
+    found = measured(probe, model)
     assert found.bits == pytest.approx(score(model, whole, [0] * len(whole)), rel=1e-6)
     assert found.num_bytes == sum(len(text.encode()) for text in TEXTS)
 
@@ -172,11 +172,11 @@ def test_a_long_document_is_read_in_parts_each_by_itself(tokenizer: PreTrainedTo
     ids = [end, *tokenizer(TEXTS[0])["input_ids"], end]
     expected = sum(loop(model, ids[start : start + 9], 1) for start in range(0, len(ids) - 1, 8))
     assert len(ids) > 20
-    assert probe_of_documents(tokenizer, TEXTS[:1], 8).measure(model).bits == pytest.approx(expected, rel=1e-5)
+    assert measured(probe_of_documents(tokenizer, TEXTS[:1], 8), model).bits == pytest.approx(expected, rel=1e-5)
 
 
 def test_bytes_are_those_of_utf8(tokenizer: PreTrainedTokenizerFast, model: GPT2LMHeadModel) -> None:
-    assert probe_of_documents(tokenizer, ["käse"], LENGTH).measure(model).num_bytes == 5
+    assert measured(probe_of_documents(tokenizer, ["käse"], LENGTH), model).num_bytes == 5
 
 
 def test_measuring_changes_nothing(tokenizer: PreTrainedTokenizerFast, model: GPT2LMHeadModel) -> None:
@@ -184,7 +184,7 @@ def test_measuring_changes_nothing(tokenizer: PreTrainedTokenizerFast, model: GP
     before = executor.sha256()
     model.train()
     probe = probe_of_answers(tokenizer, questions()[:4])
-    assert probe.measure(model) == probe.measure(model)
+    assert measured(probe, model) == measured(probe, model)
     assert executor.sha256() == before
 
 
