@@ -235,3 +235,37 @@ def test_an_edit_with_other_steps_is_the_same_but_for_them() -> None:
 
 def _without_seconds(rows: list[AdaptRow]) -> list[AdaptRow]:
     return [row.model_copy(update={"seconds": None}) for row in rows]
+
+
+DIVERGES = TEXT.replace("0.03", "1e+30").replace("steps 2", "steps 4")
+
+
+@pytest.fixture
+def reckless(tokenizer: PreTrainedTokenizerFast) -> Bench:
+    """A bench whose language has a rate that no model survives."""
+    return made(tokenizer, learning_rates=[0.03, 1e30], steps=[2, 4])
+
+
+def test_an_edit_that_diverges_is_recorded_without_numbers(reckless: Bench) -> None:
+    sha256 = reckless.executor.sha256()
+    rows = reckless.run(trial(text=DIVERGES))
+    assert [row.inner_seed for row in rows] == list(range(5))
+    assert {(row.valid, row.forms, row.reward) for row in rows} == {(False, ("statements",), None)}
+    assert all("its loss became nan" in str(row.problem) for row in rows)
+    assert reckless.executor.sha256() == sha256
+    assert [AdaptRow.model_validate_json(row.model_dump_json(exclude_unset=True)) for row in rows] == rows
+    assert all(row.valid for row in reckless.run(trial()))  # the next one is as if nothing had been
+
+
+def test_a_model_that_ends_without_numbers_is_recorded_as_diverged(reckless: Bench) -> None:
+    (row, *_) = reckless.run(trial(text=DIVERGES.replace("steps 4", "steps 2")))
+    assert not row.valid
+    assert row.forms
+
+
+def test_a_chain_goes_no_further_than_an_edit_that_diverges(reckless: Bench) -> None:
+    texts = (TEXT, DIVERGES, TEXT)
+    rows = reckless.run(Chain(1, "trained", 0, 0, tuple(zip(PASSAGES, texts, strict=True))))
+    assert [row.valid for row in rows] == [True, False, False]
+    assert [row.place for row in rows] == [0, 1, 2]
+    assert rows[2].problem == "an edit before it in the chain diverged"

@@ -313,3 +313,13 @@ def test_a_point_is_on_the_front_if_no_other_dominates_it(points: list[tuple[int
         return any(x <= point[0] and y >= point[1] and (x, y) != point for x, y in points)
 
     assert front(points) == sorted({point for point in points if not dominated(point)})
+
+
+def test_an_inner_loop_that_diverged_stands_for_nothing() -> None:
+    rows = [of_test(arm, passage, 0.4) for arm in (TRAINED, CONTROLS[0]) for passage in range(3)]
+    ruined = of_test(TRAINED, 0, 0.0, inner_seed=1).model_copy(update={"valid": False, "problem": "nan"})
+    assert ruined.forms
+    (whole, *_), (found, *_) = arm_results([rows]), arm_results([[*rows, ruined]])
+    assert whole.drop.mean == pytest.approx(0.4)
+    assert found.drop == whole.drop
+    assert found.unreadable == 0

@@ -148,13 +148,13 @@ def test_what_adapters_add_has_their_rank(executor: Executor, rank: int) -> None
 
 def test_equal_steps_are_equal_tokens_for_all_edits(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[torch.Size] = []
-    real = executor.model.transformer.forward
+    real = executor.model.forward
 
     def counts(input_ids: torch.Tensor, **options):
         read.append(input_ids.shape)
         return real(input_ids, **options)
 
-    monkeypatch.setattr(executor.model.transformer, "forward", counts)
+    monkeypatch.setattr(executor.model, "forward", counts)
     rng = random.Random(0)
     distinct = set()
     for forms in (("passage",), ("questions",), ("passage", "rewrite", "statements", "questions")):

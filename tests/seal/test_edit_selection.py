@@ -86,3 +86,10 @@ def test_the_commonest_edit_is_the_commonest_in_every_part() -> None:
 def test_of_equally_common_parts_the_languages_first_is_taken() -> None:
     edits = (Edit(("questions",), 2, 8, 0.01, 8), Edit(("passage",), 1, None, 0.001, 4))
     assert commonest_edit(kept(*edits), LANGUAGE) == commonest_edit(kept(*edits[::-1]), LANGUAGE) == edits[1]
+
+
+def test_an_edit_that_diverged_with_one_seed_is_not_kept() -> None:
+    ruined = one_row(edit=0, inner_seed=2).model_copy(update={"valid": False, "problem": "nan", "reward": None})
+    rows = [*tried(0, 0.9, 0.9), ruined, *tried(1, 0.1, 0.1, 0.1)]
+    (best,) = best_edits(rows)
+    assert (best.text, best.tried) == ("edit 1", 1)

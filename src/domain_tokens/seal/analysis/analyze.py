@@ -12,7 +12,7 @@ from domain_tokens.seal.analysis.reading import Adapted, AdaptedRun, by_conditio
 from domain_tokens.seal.analysis.reliability import halves, reliabilities
 from domain_tokens.seal.analysis.results import Adaptation, ArmResult, ConditionResult
 from domain_tokens.seal.analysis.selection import round_changes, round_means, selections
-from domain_tokens.seal.records import ROUND
+from domain_tokens.seal.records import ROUND, AdaptRow
 
 _FEW_RUNS = 4
 
@@ -49,7 +49,7 @@ def _condition(adapted: Adapted) -> ConditionResult:
         budget=tuple(budget_points(edits)),
         settings=tuple(settings(edits)),
         chain=tuple(chain_results(rows)),
-        notes=tuple(_notes(adapted, arms, unequal_steps(rows), unknown)),
+        notes=(*_notes(adapted, arms, unequal_steps(rows), unknown), *_on_divergence(rows)),
     )
 
 
@@ -76,3 +76,9 @@ def _notes(adapted: Adapted, arms: Sequence[ArmResult], unequal: Sequence[str], 
         yield "Warning: the arms have different numbers of test passages; contrasts are of those that both have."
     if unknown:
         yield f"Warning: {unknown} kept edits are not among the proposals, and are left out of what was chosen."
+
+
+def _on_divergence(runs: Sequence[Sequence[AdaptRow]]) -> Iterator[str]:
+    """Say how many inner loops gave no number: nothing stands for them, not even a gain of 0."""
+    if diverged := sum(bool(row.forms) and not row.valid for rows in runs for row in rows):
+        yield f"Warning: {diverged:,} inner loops diverged and are left out; their edits have fewer inner seeds."

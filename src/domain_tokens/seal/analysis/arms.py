@@ -141,7 +141,8 @@ def _gains(runs: Runs, arm: str, measure: Measure) -> list[ByPassage]:
     found = []
     for rows in runs:
         values = [(edit.first.passage, edit.mean(measure)) for edit in _edits(rows, arm)]
-        values += [(row.passage, 0.0) for row in rows if row.part == TEST and row.arm == arm and not row.valid]
+        unread = [row for row in rows if row.part == TEST and row.arm == arm and not row.valid and not row.forms]
+        values += [(row.passage, 0.0) for row in unread]
         found.append(by_passage(values))
     return found
 
