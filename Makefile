@@ -124,10 +124,10 @@ verifier: install  ## train a verifier on RECIPE's own solutions, and let it cho
 sampling-curves: install  ## accuracy of CONDITIONS by temperature and number of answers; ARGS="--seeds 0 1 --temperatures 0.6 1.0"
 	$(BIN)/python scripts/sampling_curves.py $(CONDITIONS) $(if $(SCALE),--overlay $(SCALE)) $(ARGS)
 
-seal: install  ## self-adaptation in about an hour: pretrain a small model, let it choose its own training edits, compare with controls
-	HF_HUB_OFFLINE=1 $(BIN)/python scripts/prepare_data.py $(SEAL) $(ARGS)
-	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_pretrain.py $(SEAL) $(ARGS)
-	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_seal.py $(SEAL) $(ARGS)
+seal: install  ## self-adaptation, in about an hour and without options: pretrain a small model, let it choose its own training edits, compare with controls
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/prepare_data.py $(SEAL)
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_pretrain.py $(SEAL)
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_seal.py $(SEAL)
 	$(BIN)/python scripts/analyze_adaptation.py outputs/seal_demo/exp_baseline/seed_0
 
 watch: install  ## where EXPERIMENT stands, while it runs and afterwards: stages, curves, failures, checkpoints; ARGS="--html FILE" writes a page

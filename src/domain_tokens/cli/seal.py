@@ -19,13 +19,18 @@ settings, in the recipe's section `seal`:
   policy                    who writes edits: language_model (default) or choice
   reward                    answer_bits (default) or validation_loss
   train_passages, rounds    on which the policy learns, and how often
-  edits_per_passage         edits for each of them in a round
+  edits_per_passage         edits for each of them in a round; on a test passage, draws until one can be read
   inner_seeds               how often each edit is carried out, at least 5
   test_passages, chain      on which policy and controls are compared, and how many are learned in a row
   steps, ranks, learning_rates, repeats
                             among which an edit chooses
   tokens_per_step           tokens of an inner step
-  workers                   processes side by side
+  temperature, warmup_edits, policy_epochs, policy_learning_rate
+                            of the policy
+  validation_documents      held-out documents on which forgetting is measured
+  seed                      of passages, edits and inner loops
+  device, workers           where, and in how many processes
+defaults and meanings: docs/SEAL.md
 
 scripts/analyze_adaptation.py reads the results, finished or not.
 """

@@ -95,7 +95,11 @@ class OuterLoop:
             ]
             kept = best_edits(self.carry(jobs))
             if not kept:
-                raise RecipeError(f"seal: none of the edits of round {number} could be read; raise seal.warmup_edits")
+                raise RecipeError(
+                    f"seal: none of the edits of round {number} could be read; before the first round, raise "
+                    "seal.warmup_edits; after it, lower seal.policy_learning_rate or seal.policy_epochs, or take more "
+                    "seal.train_passages: the policy has forgotten how an edit is written"
+                )
             self.policy.learn([(by_id[row.passage], row.text) for row in kept], seed_of("learn", seed))
             self.kept += kept
             yield kept

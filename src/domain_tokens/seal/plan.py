@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.seal.records import ARMS, ROWS, SEAL
-from domain_tokens.seal.run import num_edits, read_subject
+from domain_tokens.seal.run import check_unfinished, num_edits, read_subject, stage_folder
 
 
 def plan(recipe: Recipe) -> Iterator[str]:
@@ -19,7 +19,9 @@ def plan(recipe: Recipe) -> Iterator[str]:
         raise RecipeError("seal.enabled: self-adaptation is off in this recipe; add seal.enabled=true")
     model = run / settings.model
     if (model / MANIFEST).is_file():
-        read_subject(recipe)
+        folder = stage_folder(recipe, read_subject(recipe))
+        if not folder.is_complete():
+            check_unfinished(folder, run / "checkpoints" / SEAL)
         yield f"model: {model}: complete"
     else:
         yield f"model: {model}: missing; train it first"
@@ -31,7 +33,7 @@ def plan(recipe: Recipe) -> Iterator[str]:
     yield f"test: {settings.test_passages} passages x {len(ARMS)} arms x {settings.inner_seeds} inner seeds{chained}"
     yield (
         f"inner loops: {num_edits(settings):,} if every edit can be read, of {min(settings.steps)} to "
-        f"{max(settings.steps)} steps of {settings.tokens_per_step:,} tokens, in {settings.workers} processes: "
+        f"{max(settings.steps)} steps of {settings.tokens_per_step:,} tokens, side by side in {settings.workers}: "
         f"{_state(recipe)}"
     )
     yield "Dry run: nothing was changed."

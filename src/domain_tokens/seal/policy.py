@@ -7,7 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
-from transformers import DataCollatorForSeq2Seq, GPT2LMHeadModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
+from transformers import (
+    DataCollatorForSeq2Seq,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+)
 
 from domain_tokens.corpora.worlds.passages import Passage
 from domain_tokens.evaluation.models.inference import Decoding, generate
@@ -118,7 +125,9 @@ class LanguageModelPolicy:
                 use_cpu=self._model.device.type == "cpu",
             )
             collator = DataCollatorForSeq2Seq(self._tokenizer, label_pad_token_id=-100)
-            Trainer(self._model, arguments, train_dataset=rows, data_collator=collator).train()
+            trainer = Trainer(self._model, arguments, train_dataset=rows, data_collator=collator)
+            trainer.remove_callback(PrinterCallback)  # its lines are those of a program for trainers
+            trainer.train()
 
     def _row(self, passage: Passage, text: str) -> dict[str, list[int]]:
         prompt, whole = self._tokenizer([_prompt(passage), f"{_prompt(passage)} {text}"])["input_ids"]

@@ -19,11 +19,12 @@ from domain_tokens.evaluation.evaluate import identify_model
 from domain_tokens.evaluation.models.bits_per_byte import read_documents
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.recipe.sections.apart.seal import Seal
-from domain_tokens.runs.files import link_file, sha256_file, sha256_json, write_text
+from domain_tokens.runs.files import link_file, read_json, sha256_file, sha256_json, write_text
+from domain_tokens.runs.layout import INPUTS
 from domain_tokens.runs.progress import Work
 from domain_tokens.runs.provenance import CODE_SHA256, environment
 from domain_tokens.runs.records import Fields, ModelIdentity, read_rows, write_record
-from domain_tokens.runs.stage_folder import StageFolder
+from domain_tokens.runs.stage_folder import StageFolder, input_changes
 from domain_tokens.seal.bench import Bench, Job, Trial, set_bench, start_worker, work_off
 from domain_tokens.seal.devices import choose_device
 from domain_tokens.seal.edits import EditLanguage
@@ -71,20 +72,20 @@ def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
 
     Args:
         recipe (`Recipe`): the run, whose model has been trained.
-        allow_change (`bool`, *optional*, defaults to `False`): go on with unfinished work although the code has
-            changed; the manifest records it.
+        allow_change (`bool`, *optional*, defaults to `False`): go on with unfinished work although the code or the
+            device has changed; the manifest records it. Rows of other settings or weights are never gone on with.
 
     Raises:
-        RecipeError: if self-adaptation is not enabled, the model or the held-out text is missing, or a setting does
-            not fit the model.
+        RecipeError: if self-adaptation is not enabled, the model or the held-out text is missing, a setting does not
+            fit the model, or there is work of other settings or weights.
     """
     start_process()
     subject = read_subject(recipe)
-    folder = StageFolder("self-adaptation", recipe.run_dir / SEAL, _inputs(subject))
+    folder, work = stage_folder(recipe, subject), recipe.run_dir / "checkpoints" / SEAL
     if folder.is_complete():
         return folder.folder
+    check_unfinished(folder, work)
     policy = _policy(subject)
-    work = recipe.run_dir / "checkpoints" / SEAL
     file = work / ROWS
     running = {"code_sha256": _code_sha256(), "device": subject.device}
     folder.open_work(work, recipe, running, allow_change, has_results=file.is_file())
@@ -103,6 +104,26 @@ def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
     for name in (ROWS, POLICY, RECORD):
         (work / name).unlink()
     return folder.folder
+
+
+def stage_folder(recipe: Recipe, subject: Subject) -> StageFolder:
+    """Return the folder of the results."""
+    return StageFolder("self-adaptation", recipe.run_dir / SEAL, _inputs(subject))
+
+
+def check_unfinished(folder: StageFolder, work: Path) -> None:
+    """Check that unfinished rows are of these settings, weights and text, with which alone they can stand in a table.
+
+    Raises:
+        RecipeError: naming what differs.
+    """
+    if not (work / ROWS).is_file() or not (work / INPUTS).is_file():
+        return
+    if changed := input_changes(read_json(work / INPUTS), folder.inputs):
+        raise RecipeError(
+            f"{work}: unfinished self-adaptation with other settings, weights or text ({'; '.join(changed)}); give "
+            "those that it was begun with to finish it, or remove the folder to begin anew"
+        )
 
 
 def read_subject(recipe: Recipe) -> Subject:
@@ -176,10 +197,10 @@ class _Results:
 
     def __init__(self, file: Path, settings: Seal, pool: Pool) -> None:
         self.file, self._settings, self._pool = file, settings, pool
-        self._work = Work(num_edits(settings), "edit")
+        self._work = Work(num_edits(settings), "inner loop")
         self._of_jobs = _read_whole_jobs(file, settings.inner_seeds, settings.chain)
         if self._of_jobs:
-            logger.info("goes on behind %s edits that were carried out", f"{self.num_rows:,}")
+            logger.info("goes on behind %s inner loops", f"{self.num_rows:,}")
 
     @property
     def num_rows(self) -> int:
@@ -188,7 +209,7 @@ class _Results:
 
     def carry(self, jobs: Sequence[Job]) -> list[AdaptRow]:
         """Return the rows of jobs, in order: those on the disk, and those that are made now."""
-        self._work.advance(sum(len(self._of_jobs.get(_name(job), ())) for job in jobs))
+        self._work.advance(sum(self._passed(self._of_jobs[_name(job)]) for job in jobs if _name(job) in self._of_jobs))
         wanted = [job for job in jobs if _name(job) not in self._of_jobs]
         for job, rows in zip(wanted, self._pool.map(work_off, wanted), strict=True):
             with self.file.open("a", encoding="utf-8") as out:
@@ -196,8 +217,12 @@ class _Results:
                 out.flush()
                 os.fsync(out.fileno())
             self._of_jobs[_name(job)] = rows
-            self._work.advance(len(rows))
+            self._work.advance(self._passed(rows))
         return [row for job in jobs for row in self._of_jobs[_name(job)]]
+
+    def _passed(self, rows: Sequence[AdaptRow]) -> int:
+        """Return how many inner loops are behind a job: also those of an edit that could not be read."""
+        return len(rows) if rows[0].forms else self._settings.inner_seeds
 
 
 def _name(job: Job) -> Name:

@@ -43,12 +43,17 @@ def validities(runs: Sequence[Sequence[AdaptRow]]) -> list[Validity]:
             arm=arm,
             edits=len(own),
             readable=sum(row.valid for row in own.values()),
-            problems=dict(Counter(row.problem or _NO_REASON for row in own.values() if not row.valid).most_common()),
+            problems=dict(Counter(_kind(row) for row in own.values() if not row.valid).most_common()),
         )
         for (part, number, arm), own in sorted(
             edits.items(), key=lambda one: (PARTS.index(one[0][0]), one[0][1], ARMS.index(one[0][2]))
         )
     ]
+
+
+def _kind(row: AdaptRow) -> str:
+    """Return why an edit came to nothing, without what it said."""
+    return (row.problem or _NO_REASON).partition(", got ")[0]
 
 
 def choices(runs: Sequence[Proposals], policies: Sequence[Sequence[PolicyRow]]) -> tuple[list[Choice], int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.ledger import differences
 from domain_tokens.runs.records import read_record, read_rows
+from domain_tokens.seal.analysis.edits import Identity, identity
 from domain_tokens.seal.records import (
     POLICY,
     RECORD,
@@ -15,6 +16,7 @@ from domain_tokens.seal.records import (
     ROWS,
     SCHEMA,
     SEAL,
+    TEST,
     AdaptRow,
     PolicyRow,
     SealRecord,
@@ -99,9 +101,22 @@ def notes_on(runs: Sequence[AdaptedRun]) -> Iterator[str]:
                 f"Warning: {run.folder} is not complete ({len(run.rows):,} rows so far); its numbers will change. "
                 f"{_COMMAND} goes on where it was interrupted."
             )
+        if without := _without_edit(run):
+            yield (
+                f"{run.folder}: {without} of {run.record.settings['test_passages']} test passages are left out: "
+                "the policy wrote no edit for them that could be read, before its first round or after its last."
+            )
     for name, what in {"code_sha256": "with other code", "validation_sha256": "with other held-out text"}.items():
         if len({getattr(run.record, name) for run in runs}) > 1:
             yield f"Warning: the runs were adapted {what}."
+
+
+def _without_edit(run: AdaptedRun) -> int:
+    """Return how many test passages of a finished run have no row."""
+    wanted = run.record.settings.get("test_passages")
+    if not run.record.complete or not isinstance(wanted, int):
+        return 0
+    return wanted - len({row.passage for row in run.rows if row.part == TEST})
 
 
 def _read(path: Path) -> AdaptedRun:
@@ -118,8 +133,16 @@ def _read(path: Path) -> AdaptedRun:
             f"{folder / ROWS}: {len(rows):,} rows, but {RECORD} says {record.rows:,}; the file is damaged: remove "
             f"{folder} and run {_COMMAND} again"
         )
+    texts: dict[tuple[str, Identity], str] = {}
     for number, row in enumerate(rows, start=1):
-        _check(row, record, f"{folder / ROWS}, row {number}")
+        where = f"{folder / ROWS}, row {number}"
+        _check(row, record, where)
+        key = (row.part, identity(row))
+        if texts.setdefault(key, row.text) != row.text:
+            raise RecipeError(
+                f"{where}: {row.text!r} for an edit that was {texts[key]!r} before; the file holds rows of two runs: "
+                f"run {_COMMAND} again in an empty folder"
+            )
     policy = tuple(read_rows(folder / POLICY, PolicyRow)) if (folder / POLICY).is_file() else ()
     if record.complete and not policy and any(row.part == ROUND and row.valid for row in rows):
         raise RecipeError(f"{folder / POLICY}: no such file, or empty; remove {folder} and run {_COMMAND} again")

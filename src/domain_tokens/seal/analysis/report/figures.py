@@ -19,7 +19,8 @@ CAPTIONS: Final = {
         "Left: the edits of all rounds that could be read, by inner steps and by the weights that they train; a point "
         "is the mean over the passages that had such an edit (inner seeds first, then edits, then passages). The "
         "policy chose which passage got which edit. Under the steps: mean tokens of the inner loop. Right: what the "
-        "arms gain on the test passages, with equal steps. Up: more gain, in the scoring half. Bars: 95% intervals "
+        "arms gain on the same test passages, with equal steps; whether two of them differ, the table of differences "
+        "says, and not the overlap of their bars. Up: more gain, in the scoring half. Bars: 95% intervals "
         "over passages, and over runs where there are several."
     ),
     PARETO: (

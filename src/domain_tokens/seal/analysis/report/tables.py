@@ -10,6 +10,12 @@ from domain_tokens.seal.analysis.reliability import WANTED
 from domain_tokens.seal.analysis.results import Adaptation, Average, Bounded, ConditionResult, Validity
 
 _INTERVALS = "Brackets are 95% intervals over passages, and over runs where there are several."
+_ARMS = (
+    "Arms: trained, the edit that the trained policy writes; untrained, the one it wrote before its first round; "
+    "random, drawn evenly; commonest, the commonest parts of the edits that trained the policy; passage, the "
+    "passage as it is with the rate and the weights of trained; shuffled, trained on the passage with every value at "
+    "another person. All have the steps of trained."
+)
 
 
 def tables(found: Adaptation) -> list[Table]:
@@ -102,7 +108,9 @@ def _arms(found: Adaptation) -> Table:
     header = ["condition", "arm", "passages", "steps", "bits per byte", "drop", "exact", "gain, points", "forgetting"]
     note = (
         "On the scoring half of the questions about test passages. Drop: of bits per byte of the answers; above 0 is "
-        f"better. Forgetting: the rise in bits per byte of held-out text; above 0 is worse. {_INTERVALS}"
+        "better. Exact: answers of which every token and the end is the likeliest. Forgetting: the rise in bits per "
+        f"byte of held-out text; above 0 is worse. {_INTERVALS} Passages are the same for all arms, so two arms may "
+        f"differ where their intervals overlap: the next table has the differences. {_ARMS}"
     )
     return Table("Test passages, before an edit and after it", header, rows, note)
 
