@@ -1,5 +1,7 @@
 """`scripts/run_seal.py`: what it refuses, a tiny run from end to end, and what happens when it is interrupted."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +10,11 @@ from adapted_run import adapt_here, files, rows_of
 
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.records import read_rows
-from domain_tokens.seal import run
+from domain_tokens.seal import kept, run
 from domain_tokens.seal.bench import Job
+from domain_tokens.seal.kept import num_inner_loops
 from domain_tokens.seal.plan import plan
 from domain_tokens.seal.records import ARMS, POLICY, RECORD, ROWS, AdaptRow, PolicyRow, SealRecord, read_adapted
-from domain_tokens.seal.run import num_edits
 
 
 def interrupt(outputs: Path, adapted: Path, num_bytes: int) -> Recipe:
@@ -26,7 +28,7 @@ def interrupt(outputs: Path, adapted: Path, num_bytes: int) -> Recipe:
         raise Killed
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(run, "work_off", killed)
+        patched.setattr(kept, "work_off", killed)
         with pytest.raises(Killed):
             adapt_here(recipe)
     whole = (adaptable_recipe(adapted).run_dir / "seal" / ROWS).read_bytes()
@@ -42,7 +44,7 @@ def work(recipe: Recipe) -> Path:
 def test_rows_of_every_part_and_arm_are_there(adapted: Path) -> None:
     recipe = adaptable_recipe(adapted)
     rows = list(read_adapted(recipe.run_dir / "seal"))
-    assert len(rows) == num_edits(recipe.seal) == (4 + 6 * 2 + 6 * 2) * 5
+    assert len(rows) == num_inner_loops(recipe.seal) == (4 + 6 * 2 + 6 * 2) * 5
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         counts[row.part, row.arm] = counts.get((row.part, row.arm), 0) + 1
@@ -121,13 +123,13 @@ def test_an_interrupted_run_ends_with_the_same_rows(
     final = adaptable_recipe(adapted).run_dir / "seal"
     lines = (final / ROWS).read_bytes().splitlines(keepends=True)
     recipe = interrupt(outputs, adapted, sum(map(len, lines[:num_lines])) + more)
-    real, carried = run.work_off, []
+    real, carried = kept.work_off, []
 
     def counts(job: Job) -> list[AdaptRow]:
         carried.append(job)
         return real(job)
 
-    monkeypatch.setattr(run, "work_off", counts)
+    monkeypatch.setattr(kept, "work_off", counts)
     assert rows_of(adapt_here(recipe)) == rows_of(final)
     assert len(carried) == num_jobs
     assert (recipe.run_dir / "seal" / POLICY).read_bytes() == (final / POLICY).read_bytes()
@@ -139,6 +141,49 @@ def test_other_settings_on_unfinished_work_are_refused(outputs: Path, adapted: P
     with pytest.raises(RecipeError, match=r"checkpoints/seal: unfinished.*settings\.rounds: recorded 1, now 2"):
         adapt_here(adaptable_recipe(outputs, "seal.rounds=2"))
     assert files(outputs) == before
+
+
+def test_a_changed_setting_is_not_allowed_either(outputs: Path, adapted: Path) -> None:
+    interrupt(outputs, adapted, 3000)
+    recipe = adaptable_recipe(outputs, "seal.seed=1")
+    for attempt in (lambda: run.adapt(recipe, allow_change=True), lambda: list(plan(recipe))):
+        with pytest.raises(RecipeError, match=r"other settings, weights or text \(settings\.seed.*begin anew"):
+            attempt()
+
+
+def test_rows_that_no_job_asks_for_are_left_out(
+    outputs: Path, adapted: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = interrupt(outputs, adapted, 30_000)
+    file = work(recipe) / ROWS
+    content = file.read_bytes()
+    lines = content[: content.rfind(b"\n") + 1].decode().splitlines(keepends=True)
+    other = [line.replace('"edit":0,', '"edit":7,') for line in lines[:5]]
+    assert other != lines[:5]
+    file.write_text("".join([*other, *lines]))
+    folder = adapt_here(recipe)
+    assert "1 edits are left out" in caplog.text
+    assert rows_of(folder) == rows_of(adaptable_recipe(adapted).run_dir / "seal")
+
+
+def test_rows_of_another_run_are_refused(outputs: Path, adapted: Path) -> None:
+    recipe = interrupt(outputs, adapted, 3000)
+    file = work(recipe) / ROWS
+    file.write_text(file.read_text().replace('"seed":0,', '"seed":5,'))
+    with pytest.raises(RecipeError, match=r"a row of baseline, seed 5, in the work of baseline, seed 0; remove"):
+        adapt_here(recipe)
+
+
+def test_weights_tokenizer_and_text_are_inputs(adaptable: Path) -> None:
+    subject = run.read_subject(adaptable_recipe(adaptable))
+    changed = [
+        replace(subject, identity=subject.identity.model_copy(update={"weights_sha256": "f" * 64})),
+        replace(subject, identity=subject.identity.model_copy(update={"tokenizer_sha256": "f" * 64})),
+        replace(subject, documents=subject.documents[:-1]),
+        replace(subject, settings=replace(subject.settings, temperature=0.5)),
+    ]
+    inputs = [json.dumps(run._inputs(one)) for one in (subject, *changed)]
+    assert len(set(inputs)) == 5
 
 
 def test_other_settings_on_finished_work_are_refused(adapted: Path) -> None:
@@ -181,14 +226,14 @@ def test_a_plan_changes_nothing(adaptable: Path, adapted: Path, outputs: Path) -
     shown = "\n".join(plan(adaptable_recipe(adaptable)))
     assert "pretrain_final: complete" in shown
     assert (
-        "inner loops: 140 if every edit can be read, of 1 to 2 steps of 32 tokens, in 1 processes: not started"
+        "inner loops: 140 if every edit can be read, of 1 to 2 steps of 32 tokens, side by side in 1: not started"
         in shown
     )
     assert "missing; train it first" in "\n".join(plan(adaptable_recipe(adaptable, "seed=7")))
     with pytest.raises(RecipeError, match=r"seal\.enabled"):
         list(plan(adaptable_recipe(adaptable, "seal.enabled=false")))
     assert files(adaptable) == before
-    assert "in 1 processes: complete" in "\n".join(plan(adaptable_recipe(adapted)))
+    assert "side by side in 1: complete" in "\n".join(plan(adaptable_recipe(adapted)))
     recipe = interrupt(outputs, adapted, 3000)
     before = files(outputs)
     assert "begun, " in "\n".join(plan(recipe))

@@ -92,7 +92,7 @@ def test_exact_answers_and_forgetting_by_hand() -> None:
 
 
 def test_an_edit_that_cannot_be_read_gains_nothing() -> None:
-    unreadable = of_test(TRAINED, 1, 0.0, valid=False, scored_by=None, chosen_by=None, reward=None)
+    unreadable = of_test(TRAINED, 1, 0.0, valid=False, forms=(), scored_by=None, chosen_by=None, reward=None)
     rows = [of_test(TRAINED, 0, 0.4), unreadable, of_test("random", 0, 0.1), of_test("random", 1, 0.3)]
     trained, other = arm_results([rows])
     assert (trained.arm, trained.passages, trained.unreadable) == (TRAINED, 2, 1)

@@ -9,8 +9,10 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.corpora.worlds.passages import passages
 from domain_tokens.recipe import RecipeError
+from domain_tokens.seal import executor as executor_module
 from domain_tokens.seal.edits import Edit, texts_of
 from domain_tokens.seal.executor import Diverged, Executor, Learned
+from domain_tokens.training.model import unused_biases
 
 LAST_LAYER = Edit(("statements",), 1, None, 0.01, 2)
 RANKS = (1, 2, 8)
@@ -222,3 +224,49 @@ def test_an_edit_that_diverges_leaves_nothing_behind(executor: Executor, edit: E
     executor.restore()
     assert executor.sha256() == sha256
     assert learn(executor, edit).loss > 0
+
+
+def test_the_inner_loop_is_adamw_without_decay_on_clipped_gradients(tokenizer: PreTrainedTokenizerFast) -> None:
+    edit = Edit(("statements",), 1, None, 0.01, 4)
+    plain = random_model(tokenizer, scale=1.0)  # with the library's own forward pass, and large gradients
+    executor = Executor(random_model(tokenizer, scale=1.0), tokenizer, 32)
+    block = list(plain.transformer.h[-1].parameters())
+    optimizer = torch.optim.AdamW(block, lr=edit.learning_rate, weight_decay=0.0)
+    encoded = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts())["input_ids"]]
+    clipped = 0
+    for batch in executor._batches(encoded, edit.steps, random.Random(1)):
+        logits = plain(batch).logits[:, :-1]
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten()).backward()
+        clipped += float(torch.nn.utils.clip_grad_norm_(block, 1.0)) > 1
+        optimizer.step()
+        plain.zero_grad()
+    assert clipped
+    learn(executor, edit)
+    learned = list(executor.model.transformer.h[-1].parameters())
+    assert all(torch.allclose(one, two, atol=1e-5) for one, two in zip(learned, block, strict=True))
+    executor.restore()
+    assert not all(torch.allclose(one, two, atol=1e-3) for one, two in zip(learned, block, strict=True))
+
+
+def test_adapters_are_scaled_by_two_and_have_no_dropout(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    real = executor_module.get_peft_model
+    monkeypatch.setattr(
+        executor_module, "get_peft_model", lambda model, config: found.append(config) or real(model, config)
+    )
+    learn(executor, Edit(("statements",), 1, 8, 0.01, 1))
+    assert [(one.r, one.lora_alpha, one.lora_dropout) for one in found] == [(8, 16, 0.0)]
+
+
+def test_a_model_without_biases_stays_without(tokenizer: PreTrainedTokenizerFast) -> None:
+    model = random_model(tokenizer)
+    model.config.bias = False
+    with torch.no_grad():
+        for bias in unused_biases(model):
+            bias.zero_()
+    executor = Executor(model, tokenizer, 32)
+    before = executor.sha256()
+    learn(executor, LAST_LAYER)
+    assert executor.sha256() != before
+    assert unused_biases(model)
+    assert all(not bias.any() for bias in unused_biases(model))

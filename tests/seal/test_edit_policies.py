@@ -12,6 +12,7 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 from domain_tokens.corpora.worlds.passages import Passage, passages
 from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.sections.apart.seal import Seal
+from domain_tokens.seal import policy as policy_module
 from domain_tokens.seal.edits import EditLanguage
 from domain_tokens.seal.outer import OuterLoop
 from domain_tokens.seal.policy import ChoicePolicy, LanguageModelPolicy, Pairs, seed_of
@@ -84,7 +85,8 @@ def model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
 
 
 def settings(**changes: object) -> Seal:
-    return small_settings(policy="language_model", policy_epochs=4, policy_learning_rate=0.01, **changes)
+    usual = {"policy": "language_model", "policy_epochs": 4, "policy_learning_rate": 0.01}
+    return small_settings(**usual | changes)
 
 
 def learn(policy: LanguageModelPolicy, pairs: Pairs, seed: int = 0) -> None:
@@ -175,3 +177,41 @@ def test_a_warmed_up_model_writes_edits_that_can_be_read(tokenizer: PreTrainedTo
 
 def is_readable(language: EditLanguage, text: str) -> bool:
     return OuterLoop(settings(), ChoicePolicy(language), lambda jobs: [])._is_readable(text)
+
+
+def test_the_settings_reach_the_trainer(
+    model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[float, float, int]] = []
+
+    class Spied(policy_module.Trainer):
+        def train(self, *arguments, **options):
+            found.append((self.args.num_train_epochs, self.args.learning_rate, self.args.warmup_steps))
+
+    monkeypatch.setattr(policy_module, "Trainer", Spied)
+    wanted = settings(policy_epochs=3, policy_learning_rate=0.25)
+    pairs = [(one, GOOD) for one in short_passages("train", 48)]
+    learn(LanguageModelPolicy(model, tokenizer, wanted), pairs)
+    assert found == [(3, 0.25, 1)]
+
+
+@pytest.mark.parametrize("number", [2, 16])
+def test_few_edits_are_learned_too(number: int, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    before = model.state_dict()["transformer.wte.weight"].clone()
+    pairs = [(one, GOOD) for one in short_passages("train", number)]
+    learn(LanguageModelPolicy(model, tokenizer, settings(policy_epochs=1)), pairs)
+    assert not torch.equal(before, model.state_dict()["transformer.wte.weight"])
+
+
+def test_the_temperature_is_the_recipes(
+    model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[float, int, int]] = []
+
+    def spied(by, tokens, prompts, decoding, batch_size):
+        found.append((decoding.temperature, decoding.num_samples, decoding.seed))
+        return [[[1]] for _ in prompts]
+
+    monkeypatch.setattr(policy_module, "generate", spied)
+    LanguageModelPolicy(model, tokenizer, settings(temperature=0.3)).propose(READ[:2], 4, 9)
+    assert found == [(0.3, 4, 9)]

@@ -71,7 +71,7 @@ class World:
         try:
             edit = self.language.parse(job.text)
         except EditError as error:
-            invalid = {"valid": False, "problem": str(error), "reward": None}
+            invalid = {"valid": False, "problem": str(error), "reward": None, "forms": ()}
             return [one_row(job.passage.id, job.edit, **shared, **invalid)]
         worth = float(edit.forms == GOOD_FORM)
         return [
@@ -226,7 +226,9 @@ def test_a_proposal_is_the_first_that_can_be_read() -> None:
 
 def test_a_round_without_a_readable_edit_is_refused() -> None:
     world = World()
-    with pytest.raises(RecipeError, match=r"none of the edits of round 1 could be read; raise seal\.warmup_edits"):
+    with pytest.raises(
+        RecipeError, match=r"none of the edits of round 1 could be read; .* raise seal\.warmup_edits; after it, lower"
+    ):
         list(OuterLoop(SETTINGS, WrittenPolicy("?"), world.carry).train())
     assert len(world.jobs) == 24
 
@@ -247,3 +249,36 @@ def test_the_warm_up_is_drawn_evenly_for_people_of_the_corpus() -> None:
     assert len(pairs) == SETTINGS.warmup_edits
     assert {passage.id.split("/")[0] for passage, _ in pairs} == {"train"}
     assert share([text for _, text in pairs]) == pytest.approx(1 / 15, abs=0.03)
+
+
+def test_both_policies_draw_alike_on_test_passages() -> None:
+    seeds: list[int] = []
+
+    class Drawing(ChoicePolicy):
+        def propose(self, passages: Sequence[Passage], number: int, seed: int) -> list[list[str]]:
+            seeds.append(seed)
+            return super().propose(passages, number, seed)
+
+    loop = OuterLoop(SETTINGS, Drawing(EditLanguage.of(SETTINGS)), World().carry)
+    before = loop.proposals("untrained")
+    assert loop.proposals("trained") == before  # nothing was learned between them
+    assert len(set(seeds)) == 1
+
+
+def test_rounds_draw_differently() -> None:
+    loop = OuterLoop(SETTINGS, SpiedPolicy(EditLanguage.of(SETTINGS)), World().carry)
+    seeds: list[int] = []
+    real = loop.policy.propose
+    loop.policy.propose = lambda passages, number, seed: seeds.append(seed) or real(passages, number, seed)
+    list(loop.train())
+    assert len(set(seeds)) == SETTINGS.rounds
+
+
+def test_a_round_in_which_every_edit_diverged_says_so() -> None:
+    world = World()
+
+    def diverged(jobs: Sequence[Job]) -> list[AdaptRow]:
+        return [row.model_copy(update={"valid": False, "reward": None}) for row in world.carry(jobs)]
+
+    with pytest.raises(RecipeError, match=r"every edit of round 1 that could be read diverged.*seal\.learning_rates"):
+        list(OuterLoop(SETTINGS, ChoicePolicy(EditLanguage.of(SETTINGS)), diverged).train())

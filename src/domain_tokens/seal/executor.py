@@ -13,6 +13,7 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.seal.edits import Edit
 from domain_tokens.training.forward.adapters import merged
 from domain_tokens.training.forward.full_sequences import for_full_sequences
+from domain_tokens.training.model import unused_biases
 
 _TARGETS = ["c_attn", "c_proj", "c_fc"]  # all linear maps of a block
 _MAX_NORM = 1.0
@@ -119,7 +120,8 @@ class Executor:
 
     def _trainable(self, edit: Edit) -> tuple[PeftModel | None, list[torch.nn.Parameter]]:
         if edit.rank is None:
-            parameters = list(self.model.transformer.h[-1].parameters())
+            unused = set(unused_biases(self.model))  # which stay 0 in a model without biases
+            parameters = [one for one in self.model.transformer.h[-1].parameters() if one not in unused]
             for one in self.model.parameters():
                 one.requires_grad_(False)
             for one in parameters:

@@ -93,7 +93,13 @@ class OuterLoop:
                 for passage, texts in zip(learned, written, strict=True)
                 for index, text in enumerate(texts)
             ]
-            kept = best_edits(self.carry(jobs))
+            rows = self.carry(jobs)
+            kept = best_edits(rows)
+            if not kept and any(row.forms for row in rows):
+                raise RecipeError(
+                    f"seal: every edit of round {number} that could be read diverged with some inner seed; expected "
+                    "smaller seal.learning_rates"
+                )
             if not kept:
                 raise RecipeError(
                     f"seal: none of the edits of round {number} could be read; before the first round, raise "

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import MANIFEST
+from domain_tokens.seal.kept import num_inner_loops
 from domain_tokens.seal.records import ARMS, ROWS, SEAL
-from domain_tokens.seal.run import check_unfinished, num_edits, read_subject, stage_folder
+from domain_tokens.seal.run import check_unfinished, make_policy, read_subject, stage_folder
 
 
 def plan(recipe: Recipe) -> Iterator[str]:
@@ -19,9 +20,11 @@ def plan(recipe: Recipe) -> Iterator[str]:
         raise RecipeError("seal.enabled: self-adaptation is off in this recipe; add seal.enabled=true")
     model = run / settings.model
     if (model / MANIFEST).is_file():
-        folder = stage_folder(recipe, read_subject(recipe))
+        subject = read_subject(recipe)
+        folder = stage_folder(recipe, subject)
         if not folder.is_complete():
             check_unfinished(folder, run / "checkpoints" / SEAL)
+            make_policy(subject)
         yield f"model: {model}: complete"
     else:
         yield f"model: {model}: missing; train it first"
@@ -32,7 +35,7 @@ def plan(recipe: Recipe) -> Iterator[str]:
     chained = f", and in chains of {settings.chain}" if settings.chain else ""
     yield f"test: {settings.test_passages} passages x {len(ARMS)} arms x {settings.inner_seeds} inner seeds{chained}"
     yield (
-        f"inner loops: {num_edits(settings):,} if every edit can be read, of {min(settings.steps)} to "
+        f"inner loops: {num_inner_loops(settings):,} if every edit can be read, of {min(settings.steps)} to "
         f"{max(settings.steps)} steps of {settings.tokens_per_step:,} tokens, side by side in {settings.workers}: "
         f"{_state(recipe)}"
     )

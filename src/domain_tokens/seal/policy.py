@@ -110,13 +110,14 @@ class LanguageModelPolicy:
         """Fine-tune the model on the edits, given their passages."""
         rows = [self._row(passage, text) for passage, text in pairs]
         settings = self._settings
+        steps = settings.policy_epochs * math.ceil(len(rows) / _EXAMPLES_PER_STEP)
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
                 output_dir=folder,
                 num_train_epochs=settings.policy_epochs,
                 per_device_train_batch_size=_EXAMPLES_PER_STEP,
                 learning_rate=settings.policy_learning_rate,
-                warmup_steps=min(10, math.ceil(len(rows) / _EXAMPLES_PER_STEP)),
+                warmup_steps=min(10, steps // 8),  # the first of them has a rate of 0
                 seed=seed % 2**32,
                 save_strategy="no",
                 report_to="none",

@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
@@ -19,19 +18,19 @@ from domain_tokens.evaluation.evaluate import identify_model
 from domain_tokens.evaluation.models.bits_per_byte import read_documents
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.recipe.sections.apart.seal import Seal
-from domain_tokens.runs.files import link_file, read_json, sha256_file, sha256_json, write_text
+from domain_tokens.runs.files import link_file, read_json, sha256_file, sha256_json
 from domain_tokens.runs.layout import INPUTS
-from domain_tokens.runs.progress import Work
 from domain_tokens.runs.provenance import CODE_SHA256, environment
-from domain_tokens.runs.records import Fields, ModelIdentity, read_rows, write_record
+from domain_tokens.runs.records import Fields, ModelIdentity, write_record
 from domain_tokens.runs.stage_folder import StageFolder, input_changes
-from domain_tokens.seal.bench import Bench, Job, Trial, set_bench, start_worker, work_off
+from domain_tokens.seal.bench import Bench, Job, set_bench, start_worker
 from domain_tokens.seal.devices import choose_device
 from domain_tokens.seal.edits import EditLanguage
 from domain_tokens.seal.executor import row_length
+from domain_tokens.seal.kept import Kept, Pool
 from domain_tokens.seal.outer import OuterLoop
 from domain_tokens.seal.policy import ChoicePolicy, LanguageModelPolicy, Policy
-from domain_tokens.seal.records import CHAIN, POLICY, RECORD, ROWS, SCHEMA, SEAL, AdaptRow, PolicyRow, SealRecord
+from domain_tokens.seal.records import POLICY, RECORD, ROWS, SCHEMA, SEAL, AdaptRow, PolicyRow, SealRecord
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.training.model import load_model
 from domain_tokens.training.stage import num_processes, start_process
@@ -39,9 +38,6 @@ from domain_tokens.training.stage import num_processes, start_process
 logger = logging.getLogger(__name__)
 
 _ASIDE = ("enabled", "workers", "device")  # no number depends on the first two; the device is recorded as it was
-
-Name = tuple[str, int, str, str, int, str]
-"""Of a job: part, round, arm, passage or chain, number of the edit or inner seed, the edit's text."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +81,16 @@ def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
     if folder.is_complete():
         return folder.folder
     check_unfinished(folder, work)
-    policy = _policy(subject)
+    policy = make_policy(subject)
     file = work / ROWS
-    running = {"code_sha256": _code_sha256(), "device": subject.device}
+    running: Fields = {"code_sha256": _code_sha256(), "device": subject.device, "threads": torch.get_num_threads()}
     folder.open_work(work, recipe, running, allow_change, has_results=file.is_file())
     started = time.monotonic()
     with _pool(subject) as pool:
-        results = _Results(file, subject.settings, pool)
+        results = Kept(file, subject.settings, (subject.identity.condition, subject.identity.seed), pool)
         write_record(work / RECORD, _record(subject))
         kept = _adapt(policy, results, subject.settings)
+        results.keep_asked()
     with folder.writing(recipe) as (partial_folder, manifest):
         for name in (ROWS, POLICY):
             link_file(work / name, partial_folder / name)
@@ -150,14 +147,7 @@ def read_subject(recipe: Recipe) -> Subject:
     return Subject(settings, identity, recipe.run_dir / settings.model, recipe.tokenizer_dir, documents, device)
 
 
-def num_edits(settings: Seal) -> int:
-    """Return how many inner loops there are if every edit can be read."""
-    in_rounds = settings.rounds * settings.train_passages * settings.edits_per_passage
-    chained = settings.test_passages // settings.chain * settings.chain if settings.chain else 0
-    return (in_rounds + 6 * (settings.test_passages + chained)) * settings.inner_seeds
-
-
-def _adapt(policy: Policy, results: "_Results", settings: Seal) -> list[PolicyRow]:
+def _adapt(policy: Policy, results: Kept, settings: Seal) -> list[PolicyRow]:
     loop = OuterLoop(settings, policy, results.carry)
     if settings.policy == "language_model":
         loop.warm_up()
@@ -171,7 +161,7 @@ def _adapt(policy: Policy, results: "_Results", settings: Seal) -> list[PolicyRo
     return loop.kept
 
 
-def _policy(subject: Subject) -> Policy:
+def make_policy(subject: Subject) -> Policy:
     """Return the policy. Raises `RecipeError` if the model has no room for its edits."""
     if subject.settings.policy == "choice":
         return ChoicePolicy(EditLanguage.of(subject.settings))
@@ -182,80 +172,6 @@ def _policy(subject: Subject) -> Policy:
     for split, number in numbers.items():
         policy.check_room(list(passages(split, number, settings.seed)))
     return policy
-
-
-class Pool(Protocol):
-    """Carries out jobs: a pool of processes, or this one."""
-
-    def map(self, run: Callable[[Job], list[AdaptRow]], jobs: Sequence[Job], /) -> Iterator[list[AdaptRow]]:
-        """Yield the rows of each job, in order."""
-        ...
-
-
-class _Results:
-    """The rows so far, on the disk; jobs whose rows are there are not carried out again."""
-
-    def __init__(self, file: Path, settings: Seal, pool: Pool) -> None:
-        self.file, self._settings, self._pool = file, settings, pool
-        self._work = Work(num_edits(settings), "inner loop")
-        self._of_jobs = _read_whole_jobs(file, settings.inner_seeds, settings.chain)
-        if self._of_jobs:
-            logger.info("goes on behind %s inner loops", f"{self.num_rows:,}")
-
-    @property
-    def num_rows(self) -> int:
-        """How many rows there are."""
-        return sum(map(len, self._of_jobs.values()))
-
-    def carry(self, jobs: Sequence[Job]) -> list[AdaptRow]:
-        """Return the rows of jobs, in order: those on the disk, and those that are made now."""
-        self._work.advance(sum(self._passed(self._of_jobs[_name(job)]) for job in jobs if _name(job) in self._of_jobs))
-        wanted = [job for job in jobs if _name(job) not in self._of_jobs]
-        for job, rows in zip(wanted, self._pool.map(work_off, wanted), strict=True):
-            with self.file.open("a", encoding="utf-8") as out:
-                out.writelines(f"{row.model_dump_json(exclude_unset=True)}\n" for row in rows)
-                out.flush()
-                os.fsync(out.fileno())
-            self._of_jobs[_name(job)] = rows
-            self._work.advance(self._passed(rows))
-        return [row for job in jobs for row in self._of_jobs[_name(job)]]
-
-    def _passed(self, rows: Sequence[AdaptRow]) -> int:
-        """Return how many inner loops are behind a job: also those of an edit that could not be read."""
-        return len(rows) if rows[0].forms else self._settings.inner_seeds
-
-
-def _name(job: Job) -> Name:
-    """Return what tells a job from all others, by which its rows are found again."""
-    if isinstance(job, Trial):
-        return (job.part, job.round, job.arm, job.passage.id, job.edit, job.text)
-    return (CHAIN, job.round, job.arm, str(job.number), job.inner_seed, "")
-
-
-def _name_of_row(row: AdaptRow) -> Name:
-    if row.part == CHAIN:
-        return (CHAIN, row.round, row.arm, str(row.chain), row.inner_seed, "")
-    return (row.part, row.round, row.arm, row.passage, row.edit, row.text)
-
-
-def _read_whole_jobs(file: Path, inner_seeds: int, chain: int) -> dict[Name, list[AdaptRow]]:
-    """Return the rows of a file by job, and cut from it what an interruption left of the last one."""
-    if not file.is_file():
-        return {}
-    content = file.read_bytes()
-    os.truncate(file, content.rfind(b"\n") + 1)
-    found: dict[Name, list[AdaptRow]] = {}
-    for row in read_rows(file, AdaptRow):
-        found.setdefault(_name_of_row(row), []).append(row)
-    whole = {
-        name: rows
-        for name, rows in found.items()
-        if len(rows) == (chain if name[0] == CHAIN else inner_seeds) or not rows[0].forms
-    }
-    if len(whole) < len(found):
-        lines = [f"{row.model_dump_json(exclude_unset=True)}\n" for rows in whole.values() for row in rows]
-        write_text(file, "".join(lines))
-    return whole
 
 
 class _Here:

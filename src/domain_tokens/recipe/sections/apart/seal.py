@@ -84,9 +84,10 @@ class Seal:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
         check_at_least(f"{where}.inner_seeds", self.inner_seeds, LEAST_SEEDS)
         check_at_least(f"{where}.edits_per_passage", self.edits_per_passage, 2)
+        check_at_least(f"{where}.tokens_per_step", self.tokens_per_step, 2)
         for key in ("train_passages", "test_passages"):
             check_at_least(f"{where}.{key}", getattr(self, key), 2)
-        for key in ("rounds", "tokens_per_step", "policy_epochs", "validation_documents", "workers", "warmup_edits"):
+        for key in ("rounds", "policy_epochs", "validation_documents", "workers", "warmup_edits"):
             check_at_least(f"{where}.{key}", getattr(self, key), 1)
         check_seed(f"{where}.seed", self.seed)
         check_temperature(f"{where}.temperature", self.temperature)
