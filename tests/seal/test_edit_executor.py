@@ -242,10 +242,12 @@ def test_the_inner_loop_is_adamw_without_decay_on_clipped_gradients(tokenizer: P
         plain.zero_grad()
     assert clipped
     learn(executor, edit)
-    learned = list(executor.model.transformer.h[-1].parameters())
-    assert all(torch.allclose(one, two, atol=1e-5) for one, two in zip(learned, block, strict=True))
+    learned = torch.cat([one.detach().flatten().clone() for one in executor.model.transformer.h[-1].parameters()])
     executor.restore()
-    assert not all(torch.allclose(one, two, atol=1e-3) for one, two in zip(learned, block, strict=True))
+    before = torch.cat([one.detach().flatten() for one in executor.model.transformer.h[-1].parameters()])
+    expected = torch.cat([one.detach().flatten() for one in block])
+    # Not number by number: AdamW's first steps have the size of the rate also where a gradient is nearly 0.
+    assert (learned - expected).norm() < 0.02 * (expected - before).norm()
 
 
 def test_adapters_are_scaled_by_two_and_have_no_dropout(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
