@@ -8,9 +8,11 @@ import pytest
 from adapted_rows import World, measured, write_adapted
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.runs.records import write_rows
+from domain_tokens.runs.files import sha256_file, write_json
+from domain_tokens.runs.layout import MANIFEST
+from domain_tokens.runs.records import Manifest, write_rows
 from domain_tokens.seal.analysis.reading import by_condition, notes_on, read_runs
-from domain_tokens.seal.records import POLICY, RECORD, ROWS, SEAL, AdaptRow, read_adapted
+from domain_tokens.seal.records import POLICY, RECORD, ROWS, SEAL, TEST, AdaptRow, read_adapted
 
 SMALL = World(passages=3, edits=2, chains=1)
 
@@ -135,3 +137,45 @@ def test_other_code_and_other_held_out_text_are_noted(run: Path, tmp_path: Path)
         "Warning: the runs were adapted with other code.",
         "Warning: the runs were adapted with other held-out text.",
     ]
+
+
+def test_two_texts_for_one_edit_are_refused(run: Path) -> None:
+    read_runs([run])
+    change_row(run, 2, lambda row: row.update(text="another edit"))
+    assert "'another edit' for an edit that was " in refused(run)
+    assert "row 2" in refused(run)
+
+
+def test_files_that_the_manifest_does_not_know_are_refused(run: Path) -> None:
+    folder = run / SEAL
+    known = {name: sha256_file(folder / name) for name in (ROWS, POLICY)}
+    manifest = {
+        "stage": "self-adaptation",
+        "condition": "a",
+        "seed": 0,
+        "inputs": {},
+        "files": known,
+        "environment": {},
+        "wall_time_s": 1,
+    }
+    write_json(folder / MANIFEST, Manifest.model_validate(manifest).as_json())
+    read_runs([run])
+    change_row(run, 1, lambda row: row.update(seconds=7.0))
+    assert f"{ROWS}: not the file that was written here" in refused(run)
+
+
+def test_runs_of_two_tokenizers_are_not_pooled(run: Path, tmp_path: Path) -> None:
+    other = write_adapted(tmp_path / "other", SMALL, seed=1)
+    read_runs([run, other])
+    change_record(other, tokenizer_sha256="f" * 64)
+    assert "baseline: its runs have 2 different tokenizers" in refused(run, other)
+
+
+def test_test_passages_without_an_edit_are_counted(run: Path) -> None:
+    (found,) = read_runs([run])
+    number = len({row.passage for row in found.rows if row.part == TEST})
+    assert number > 2
+    assert list(notes_on([found])) == []
+    change_record(run, settings={"test_passages": number + 3})
+    (note,) = notes_on(read_runs([run]))
+    assert f"3 of {number + 3} test passages are left out" in note

@@ -1,5 +1,6 @@
 """Analyses runs, condition by condition."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from domain_tokens.analysis.report.formats import listed
@@ -79,6 +80,11 @@ def _notes(adapted: Adapted, arms: Sequence[ArmResult], unequal: Sequence[str], 
 
 
 def _on_divergence(runs: Sequence[Sequence[AdaptRow]]) -> Iterator[str]:
-    """Say how many inner loops gave no number: nothing stands for them, not even a gain of 0."""
-    if diverged := sum(bool(row.forms) and not row.valid for rows in runs for row in rows):
-        yield f"Warning: {diverged:,} inner loops diverged and are left out; their edits have fewer inner seeds."
+    """Say how many inner loops of which arm gave no number: nothing stands for them, not even a gain of 0."""
+    diverged = Counter(row.arm for rows in runs for row in rows if row.forms and not row.valid)
+    if diverged:
+        by_arm = listed([f"{arm} {number:,}" for arm, number in diverged.items()])
+        yield (
+            f"Warning: {diverged.total():,} inner loops diverged ({by_arm}) and are left out; their edits have fewer "
+            "inner seeds or none, and differences are of the passages that are left in both arms."
+        )

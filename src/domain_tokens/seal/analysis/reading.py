@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.runs.ledger import differences
-from domain_tokens.runs.records import read_record, read_rows
+from domain_tokens.runs.records import Manifest, read_record, read_rows
 from domain_tokens.seal.analysis.edits import Identity, identity
 from domain_tokens.seal.records import (
     POLICY,
@@ -76,6 +78,12 @@ def read_runs(paths: Sequence[Path]) -> list[AdaptedRun]:
             raise RecipeError(
                 f"seed {seed} of {condition} is given {number} times; expected each run once, of one experiment"
             )
+    for condition, own in _tokenizers(runs).items():
+        if len(own) > 1:
+            raise RecipeError(
+                f"{condition}: its runs have {len(own)} different tokenizers; runs that are pooled need one: give "
+                "those of one experiment"
+            )
     for run in runs[1:]:
         for difference in differences(first.record.settings, run.record.settings):
             raise RecipeError(
@@ -83,6 +91,14 @@ def read_runs(paths: Sequence[Path]) -> list[AdaptedRun]:
                 "same settings in the section seal: analyse them apart, or adapt one again"
             )
     return runs
+
+
+def _tokenizers(runs: Sequence[AdaptedRun]) -> dict[str, set[str]]:
+    """Return the hashes of the tokenizers of each condition's runs."""
+    found: dict[str, set[str]] = {}
+    for run in runs:
+        found.setdefault(run.record.condition, set()).add(run.record.tokenizer_sha256)
+    return found
 
 
 def by_condition(runs: Sequence[AdaptedRun]) -> list[Adapted]:
@@ -125,6 +141,7 @@ def _read(path: Path) -> AdaptedRun:
     _check_version(record.schema_version, folder / RECORD)
     if not (folder / ROWS).is_file():
         raise RecipeError(f"{folder / ROWS}: no such file; let {_COMMAND} go on, or remove {folder} and run it again")
+    _check_files(folder)
     rows = _rows(folder, record.complete)
     if not rows:
         raise RecipeError(f"{folder / ROWS}: no row yet; let {_COMMAND} go on")
@@ -147,6 +164,19 @@ def _read(path: Path) -> AdaptedRun:
     if record.complete and not policy and any(row.part == ROUND and row.valid for row in rows):
         raise RecipeError(f"{folder / POLICY}: no such file, or empty; remove {folder} and run {_COMMAND} again")
     return AdaptedRun(folder, record, rows, policy)
+
+
+def _check_files(folder: Path) -> None:
+    """Check that the files of a finished run are those that its manifest records."""
+    if not (folder / MANIFEST).is_file():
+        return
+    recorded = read_record(folder / MANIFEST, Manifest).files
+    for name in (ROWS, POLICY):
+        if name in recorded and (folder / name).is_file() and sha256_file(folder / name) != recorded[name]:
+            raise RecipeError(
+                f"{folder / name}: not the file that was written here, by {MANIFEST}; remove {folder} and run "
+                f"{_COMMAND} again"
+            )
 
 
 def _find(path: Path) -> Path:
