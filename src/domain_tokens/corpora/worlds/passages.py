@@ -98,8 +98,8 @@ def as_document(question: Question) -> str:
 def documents(num_documents: int, seed: int, split: str) -> Iterator[str]:
     """Yield documents about people of a split: passages, statements and questions in all wordings, shuffled.
 
-    Each person comes in about seventeen documents, ten of them passages, so that a model that reads them can answer
-    about people whom it has read of; how a passage and a question belong together is what it learns for others.
+    Each person comes in about seventeen documents, ten of them passages. They teach the words and the questions. That
+    a model binds values to names takes more: a small one that reads them twice does not (docs/RESEARCH.md).
 
     Args:
         num_documents (`int`): how many.
