@@ -164,6 +164,6 @@ def test_a_base_that_cannot_be_is_refused(override: str, message: str, tmp_path:
 
 
 def test_the_demo_and_the_scales_that_extend_it_train_their_base() -> None:
-    for scale in ("demo", "assay", "null_pipeline", "robustness", "seal_demo"):
+    for scale in ("demo", "assay", "null_pipeline", "robustness"):
         recipe = load_recipe([str(ROOT / "recipes/baseline.yaml"), str(ROOT / f"recipes/scales/{scale}.yaml")])
         assert (recipe.base_vocabulary.kind, recipe.base_vocabulary.num_ids) == ("trained", 1780)

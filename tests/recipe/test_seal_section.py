@@ -51,7 +51,7 @@ def test_a_recipe_that_does_not_name_it_has_its_defaults() -> None:
         ({"train_passages": 1}, "seal.train_passages: expected a whole number of at least 2, got 1"),
         ({"test_passages": 1}, "seal.test_passages: expected a whole number of at least 2, got 1"),
         ({"rounds": 0}, "seal.rounds: expected a whole number of at least 1, got 0"),
-        ({"tokens_per_step": 0}, "seal.tokens_per_step: expected a whole number of at least 1, got 0"),
+        ({"tokens_per_step": 0}, "seal.tokens_per_step: expected a whole number of at least 2, got 0"),
         ({"policy_epochs": 0}, "seal.policy_epochs: expected a whole number of at least 1, got 0"),
         ({"validation_documents": 0}, "seal.validation_documents: expected a whole number of at least 1, got 0"),
         ({"workers": 0}, "seal.workers: expected a whole number of at least 1, got 0"),

@@ -431,7 +431,7 @@ def float_keys(kind: Any, prefix: str = "") -> list[str]:
     found = []
     for name, hint in get_type_hints(kind).items():
         for one in (hint, *get_args(hint)):
-            if one is float:
+            if one is float and "list" not in str(hint):
                 found.append(f"{prefix}{name}")
             elif is_dataclass(one) and "list" not in str(hint) and "dict" not in str(hint):
                 found += float_keys(one, f"{prefix}{name}.")
@@ -456,6 +456,7 @@ def test_every_float_is_tried() -> None:
         *((key, ".nan") for key in FLOATS),
         *(("rewards.brevity", text) for text in ("nan", "-.inf", "inf", "Infinity", "1e999")),
         ("pretrain.learning_rate", "inf"),
+        ("seal.learning_rates", "[.nan]"),
     ],
 )
 def test_a_number_is_finite(key: str, text: str) -> None:

@@ -38,7 +38,7 @@ _SCORER = (
     "evaluation/**/*.py", "tokenization/*.py", "local_data/*.py", "corpora/contamination/*.py",
     *(f"tokenization/{room}/*.py" for room in ("batches", "bpe", "guards", "side_record")),
     "corpora/lessons/**/*.py", "corpora/preparation/mixture.py", "corpora/preparation/executors.py",
-    "corpora/pipeline/folders.py", "corpora/renumbering/records.py",
+    "corpora/worlds/*.py", "corpora/pipeline/folders.py", "corpora/renumbering/records.py",
     *(
         f"corpora/{name}.py"
         for name in (

@@ -112,13 +112,16 @@ def _read_whole_jobs(file: Path, settings: Seal, run: tuple[str, int]) -> dict[N
     content = file.read_bytes()
     os.truncate(file, content.rfind(b"\n") + 1)
     found: dict[Name, list[AdaptRow]] = {}
+    runs: set[tuple[str, int]] = set()
     for row in read_rows(file, AdaptRow):
-        if (row.condition, row.seed) != run:
-            raise RecipeError(
-                f"{file}: a row of {row.condition}, seed {row.seed}, in the work of {run[0]}, seed {run[1]}; remove "
-                f"{file.parent} to begin anew"
-            )
+        runs.add((row.condition, row.seed))
         found.setdefault(_own_name(row), []).append(row)
+    if others := runs - {run}:
+        condition, seed = min(others)
+        raise RecipeError(
+            f"{file}: a row of {condition}, seed {seed}, in the work of {run[0]}, seed {run[1]}; remove "
+            f"{file.parent} to begin anew"
+        )
     whole: dict[Name, list[AdaptRow]] = {}
     for name, rows in found.items():
         if name[0] == CHAIN and len(rows) == settings.chain:
