@@ -74,7 +74,7 @@ def _read_command_line(description: str | None) -> argparse.Namespace:
     parser.add_argument(
         "--allow-change",
         action="store_true",
-        help="go on with interrupted work although recipe, code or libraries have changed; the manifest records the "
-        "change",
+        help="go on with interrupted work although the code, the device or the number of threads has changed; the "
+        "manifest records the change. Other settings or weights are refused all the same",
     )
     return parser.parse_intermixed_args()
