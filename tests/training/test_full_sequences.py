@@ -7,7 +7,8 @@ import torch
 from torch._dynamo import explain
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from domain_tokens.training.forward.full_sequences import AlignedHead, align_head, for_full_sequences
+from domain_tokens.training.forward.full_sequences import for_full_sequences
+from domain_tokens.training.forward.tied_weight import AlignedHead, speed_up_tied_weight
 
 SIZES = {
     "n_layer": 2,
@@ -38,7 +39,7 @@ def loss_and_gradients(model: GPT2LMHeadModel) -> tuple[torch.Tensor, dict[str, 
 @pytest.mark.parametrize("vocab_size", [300, 301, 384])
 def test_a_padded_head_gives_the_same_logits_loss_and_gradients(vocab_size: int, monkeypatch) -> None:
     native, aligned = model(vocab_size), model(vocab_size)
-    align_head(aligned)
+    speed_up_tied_weight(aligned)
     widths = []
     monkeypatch.setattr(AlignedHead, "forward", AlignedHead.padded)
 
@@ -55,7 +56,7 @@ def test_a_padded_head_gives_the_same_logits_loss_and_gradients(vocab_size: int,
 
 def test_the_head_stays_tied_and_what_is_saved_is_native(tmp_path) -> None:
     fast = model()
-    align_head(fast)
+    speed_up_tied_weight(fast)
     for_full_sequences(fast)
     assert fast.lm_head.weight is fast.transformer.wte.weight
     fast.save_pretrained(tmp_path / "fast")
@@ -123,7 +124,7 @@ def test_what_needs_a_mask_is_refused(key: str) -> None:
 
 def test_a_step_is_one_graph_without_a_mask() -> None:
     fast, ids = model(), torch.arange(48).reshape(2, 24)
-    align_head(fast)
+    speed_up_tied_weight(fast)
     for_full_sequences(fast)
     found = explain(fast)(input_ids=ids, labels=ids)
     assert (found.graph_count, found.graph_break_count) == (1, 0)

@@ -19,7 +19,7 @@ from transformers import (
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.facts import IdRanges
-from domain_tokens.training.forward.full_sequences import align_head
+from domain_tokens.training.forward.tied_weight import speed_up_tied_weight
 
 
 def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
@@ -97,10 +97,10 @@ def load_model(folder: Path, vocab_size: int) -> GPT2LMHeadModel:
 
 
 def prepare_to_train(model: GPT2LMHeadModel) -> None:
-    """Give a native model its loss and a head over a padded vocabulary, and freeze the biases that it does without."""
+    """Give a native model its loss, make its largest weight faster, and freeze the biases that it does without."""
     # transformers finds no loss for this class by name and warns inside forward, which splits a compiled graph.
     model.loss_type = "ForCausalLM"
-    align_head(model)
+    speed_up_tied_weight(model)
     freeze_unused_biases(model)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import torch
 from pydantic import JsonValue
-from transformers import GPT2LMHeadModel, Trainer, TrainingArguments, default_data_collator
+from transformers import GPT2LMHeadModel, Trainer, TrainingArguments
 
 from domain_tokens.corpora.preparation.checking import check_shards
 from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards, drawn_sha256
@@ -201,7 +202,7 @@ class Pretraining(TrainingRun):
             args=self.arguments,
             train_dataset=self.train,
             eval_dataset=self.validation,
-            data_collator=default_data_collator,
+            data_collator=stacked,
             processing_class=self.tokenizer,
         )
         if isinstance(trainer, PackedTrainer):
@@ -260,6 +261,12 @@ class Pretraining(TrainingRun):
             "documents_read": documents_read(self.documents, self.tokens, self.epoch_tokens),
             "tokenizer_sha256": self.corpus.inputs["tokenizer_sha256"],
         }
+
+
+def stacked(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Return full sequences as one batch, of shape `(rows, length)`; the labels are the ids."""
+    ids = torch.stack([row["input_ids"] for row in rows])
+    return {"input_ids": ids, "labels": ids}
 
 
 def documents_read(documents: DrawnDocuments, tokens: int, epoch_tokens: int) -> int:

@@ -15,7 +15,7 @@ class _Seen:
 
     step: int
     values: torch.Tensor
-    arrived: Any  # a `torch.cuda.Event`, which has no type without CUDA; `None` on a CPU
+    arrived: Any  # a `torch.cuda.Event`, which has no type without CUDA
 
 
 class FiniteSteps(LeanSteps):
@@ -39,11 +39,12 @@ class FiniteSteps(LeanSteps):
         norm = super()._get_grad_norm(model, grad_norm)
         self.check_finite()
         assert self._loss is not None
-        counted = 0.0 if norm is None else norm
-        values = torch.stack([self._loss.float(), torch.as_tensor(counted, device=self._loss.device).float()]).detach()
-        self._loss, self._seen = None, _on_its_way(self.state.global_step + 1, values)
-        if self._seen.arrived is None:
-            self.check_finite()
+        step, loss, counted = self.state.global_step + 1, self._loss, 0.0 if norm is None else norm
+        self._loss = None
+        if _works_behind_python(loss):
+            self._seen = _on_its_way(step, torch.stack([loss.float(), torch.as_tensor(counted).to(loss).float()]))
+        else:
+            self._refuse_not_finite(step, [float(loss), float(counted)])
         return norm
 
     def check_finite(self) -> None:
@@ -51,15 +52,19 @@ class FiniteSteps(LeanSteps):
         if self._seen is None:
             return
         seen, self._seen = self._seen, None
-        if seen.arrived is not None:
-            seen.arrived.synchronize()
-        for name, value in zip(("loss", "grad_norm"), seen.values.tolist(), strict=True):
-            refuse_not_finite(name, value, seen.step, str(self.args.output_dir))
+        seen.arrived.synchronize()
+        self._refuse_not_finite(seen.step, seen.values.tolist())
+
+    def _refuse_not_finite(self, step: int, values: list[float]) -> None:
+        for name, value in zip(("loss", "grad_norm"), values, strict=True):
+            refuse_not_finite(name, value, step, str(self.args.output_dir))
+
+
+def _works_behind_python(value: torch.Tensor) -> bool:
+    return value.is_cuda
 
 
 def _on_its_way(step: int, values: torch.Tensor) -> _Seen:
-    if values.device.type != "cuda":
-        return _Seen(step, values, None)
     copy = torch.empty(values.shape, pin_memory=True)
     copy.copy_(values, non_blocking=True)
     arrived = torch.cuda.Event()

@@ -5,6 +5,8 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from accelerate import DistributedType
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from transformers import Trainer
 
 # accelerate 1.15 asks twice a step whether this optimizer is installed, and each time Python searches all folders.
@@ -28,3 +30,18 @@ class LeanSteps(Trainer):
         if self._weights is None:
             self._weights = self.model.num_parameters(exclude_embeddings=True)
         return 6 * inputs["input_ids"].numel() * self._weights
+
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor | None:
+        """Clip the gradients and return their norm before; on a CPU, leave those alone that are small enough.
+
+        The library multiplies them by 1, because on a GPU Python would wait for the norm.
+        """
+        whole = self.accelerator.distributed_type in (DistributedType.NO, DistributedType.MULTI_CPU)
+        if not whole or self.args.device.type != "cpu" or self.accelerator.scaler is not None:
+            norm: torch.Tensor | None = super()._clip_grad_norm(model)
+            return norm
+        weights = [weight for weight in model.parameters() if weight.grad is not None]
+        norm = get_total_norm([weight.grad for weight in weights])
+        if not self.args.max_grad_norm / (norm + 1e-6) >= 1:  # not a number: as the library does
+            clip_grads_with_norm_(weights, self.args.max_grad_norm, norm)
+        return norm
