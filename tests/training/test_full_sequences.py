@@ -7,6 +7,7 @@ import torch
 from torch._dynamo import explain
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from domain_tokens.training.forward import tied_weight
 from domain_tokens.training.forward.full_sequences import for_full_sequences
 from domain_tokens.training.forward.tied_weight import AlignedHead, speed_up_tied_weight
 
@@ -52,6 +53,41 @@ def test_a_padded_head_gives_the_same_logits_loss_and_gradients(vocab_size: int,
     expected, got = loss_and_gradients(native), loss_and_gradients(aligned)
     assert widths == [vocab_size, 384]  # the native head, then the padded one
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_gradient_of_the_rows_that_were_read_is_the_librarys_bit_by_bit(seed: int, monkeypatch) -> None:
+    native, fast = model(2000), model(2000)
+    speed_up_tied_weight(fast)
+    ids = torch.randint(0, 40, (3, 24), generator=torch.Generator().manual_seed(seed))  # many a one is read again
+    rows = []
+    real = tied_weight._RowsRead.backward
+
+    def backward(ctx: object, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        found, _ = real(ctx, gradient)
+        rows.append(found._indices().shape[1])
+        return found, None
+
+    monkeypatch.setattr(tied_weight._RowsRead, "backward", staticmethod(backward))
+    gradients = []
+    for one in (native, fast):
+        for _ in range(2):  # accumulated
+            one(input_ids=ids, labels=ids).loss.backward()
+        gradients.append({name: value.grad for name, value in one.named_parameters()})
+    assert rows == 2 * [len(ids.unique())]
+    assert all(torch.equal(gradients[0][name], gradients[1][name]) for name in gradients[0])
+    assert gradients[1]["transformer.wte.weight"].layout == torch.strided
+
+
+def test_an_embedding_of_its_own_or_mostly_read_is_the_librarys() -> None:
+    untied = model(2000, tie_word_embeddings=False)
+    speed_up_tied_weight(untied)
+    assert type(untied.transformer.wte) is torch.nn.Embedding
+    small = model(301)
+    speed_up_tied_weight(small)
+    read = small.transformer.wte(torch.zeros(3, 24, dtype=torch.long))
+    assert read.grad_fn.name() == "EmbeddingBackward0"
+    assert small.transformer.wte(torch.zeros(3, 2, dtype=torch.long)).grad_fn.name() == "_RowsReadBackward"
 
 
 def test_the_head_stays_tied_and_what_is_saved_is_native(tmp_path) -> None:

@@ -40,8 +40,8 @@ class LeanSteps(Trainer):
         if not whole or self.args.device.type != "cpu" or self.accelerator.scaler is not None:
             norm: torch.Tensor | None = super()._clip_grad_norm(model)
             return norm
-        weights = [weight for weight in model.parameters() if weight.grad is not None]
-        norm = get_total_norm([weight.grad for weight in weights])
+        weights = list(model.parameters())
+        norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
         if not self.args.max_grad_norm / (norm + 1e-6) >= 1:  # not a number: as the library does
             clip_grads_with_norm_(weights, self.args.max_grad_norm, norm)
         return norm

@@ -36,9 +36,9 @@ class AlignedHead(torch.nn.Linear):
 class TiedEmbedding(torch.nn.Embedding):
     """The embedding of ids, whose gradient has, on a CPU, only the rows of the ids that were read.
 
-    The library's gradient is of the weight's size and nearly all zeros: with 50,349 ids and 512 tokens a step, 99% of
-    it are written, then added to the head's gradient, for nothing. Here the rows that were read are added to the head's
-    gradient, which has all. Each row is summed in the library's order, so that the sums are the same bit by bit.
+    The library's gradient is of the weight's size: with 50,349 ids and 512 tokens a step, 99% of it are zeros, which
+    are written and then added to the head's gradient. Here the rows that were read are added to the head's gradient,
+    which has all. Each row is summed in the library's order, so that the sums are the same bit by bit.
 
     A GPU would have to wait for the number of different ids, and a compiled graph has its own way; there, as for a
     weight that is not trained, that no head shares or of which much is read, the library's own pass runs.
@@ -48,7 +48,7 @@ class TiedEmbedding(torch.nn.Embedding):
         """Return rows of the weight, of shape `(*ids.shape, width)`."""
         weight, eager = self.weight, torch.is_grad_enabled() and not torch.compiler.is_compiling()
         if weight.is_cpu and weight.requires_grad and eager and len(weight) >= _MOSTLY_UNREAD * ids.numel():
-            return _RowsRead.apply(weight, ids)  # type: ignore[no-untyped-call, no-any-return]
+            return _RowsRead.apply(weight, ids)
         return super().forward(ids)
 
 
