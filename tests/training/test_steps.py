@@ -12,6 +12,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, Trainer, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
+from domain_tokens.training.callbacks import lean
 from domain_tokens.training.callbacks.lean import LeanSteps
 from domain_tokens.training.callbacks.profile import PHASES, STEPS, WARM_UP, StepProfile
 
@@ -60,14 +61,33 @@ def test_a_lean_trainer_searches_no_folder_at_a_step_and_ends_the_same(
     plain = trainer(Trainer, tmp_path)
     plain.train()
     assert searched.count("lomo_optim") >= NUM_STEPS  # once this falls to 0, `lean.py` may lose a half
-    lean = trainer(LeanSteps, tmp_path)
+    searching = trainer(LeanSteps, tmp_path)
     searched.clear()
-    lean.train()
+    searching.train()
     assert "lomo_optim" not in searched
     monkeypatch.delitem(sys.modules, "lomo_optim")
-    assert numbers(lean) == numbers(plain)
-    assert len({row["loss"] for row in numbers(lean)[0] if "loss" in row}) == NUM_STEPS  # it trained
-    assert same_weights(lean, plain)
+    assert numbers(searching) == numbers(plain)
+    assert len({row["loss"] for row in numbers(searching)[0] if "loss" in row}) == NUM_STEPS  # it trained
+    assert same_weights(searching, plain)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e3, float("nan")])
+def test_gradients_are_clipped_as_the_library_clips_them(
+    size: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scaled: list[float] = []
+    real = lean.clip_grads_with_norm_
+    monkeypatch.setattr(lean, "clip_grads_with_norm_", lambda *given: (scaled.append(given[1]), real(*given)))
+    found = []
+    for kind in (Trainer, LeanSteps):
+        made = trainer(kind, tmp_path)
+        torch.manual_seed(2)
+        for weight in list(made.model.parameters())[1:]:  # one has no gradient
+            weight.grad = size * torch.randn_like(weight)
+        norm = made._clip_grad_norm(made.model)
+        found.append([norm, *(weight.grad for weight in list(made.model.parameters())[1:])])
+    assert len(scaled) == (size != 1e-3)
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=0, equal_nan=True)
 
 
 def test_a_profile_writes_a_trace_and_shares_and_changes_no_number(

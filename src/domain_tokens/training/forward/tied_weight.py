@@ -1,4 +1,4 @@
-"""The largest weight of a GPT-2, which the embedding and the head share, read and trained faster with the same numbers.
+"""The largest weight of a GPT-2, shared by embedding and head, read and trained faster with the same numbers.
 
 The parameter, its tie, its hooks and what is saved stay those of the library. Every condition runs the same code over
 embeddings of the same size.
