@@ -173,12 +173,12 @@ class PackedSequences:
         """Return several items at once: what a DataLoader asks for."""
         import torch
 
-        items = []
-        for index in indices:
-            start = index * self.sequence_length
-            ids = torch.from_numpy(self.stream.read(start, start + self.sequence_length))
-            items.append({"input_ids": ids, "labels": ids})
-        return items
+        length, first = self.sequence_length, indices[0]
+        neighbours = indices == list(range(first, first + len(indices)))  # as in pretraining: one piece of the stream
+        pieces = [(first, len(indices))] if neighbours else [(index, 1) for index in indices]
+        read = (self.stream.read(start * length, (start + rows) * length) for start, rows in pieces)
+        rows = itertools.chain.from_iterable(torch.from_numpy(ids).view(-1, length).unbind() for ids in read)
+        return [{"input_ids": ids, "labels": ids} for ids in rows]
 
 
 def document_order(

@@ -17,6 +17,7 @@ class LeanSteps(Trainer):
     """A `Trainer` whose steps cost less of Python and compute the same numbers."""
 
     _weights: int | None = None
+    _parameters: list[torch.nn.Parameter] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -40,7 +41,9 @@ class LeanSteps(Trainer):
         if not whole or self.args.device.type != "cpu" or self.accelerator.scaler is not None:
             norm: torch.Tensor | None = super()._clip_grad_norm(model)
             return norm
-        weights = list(model.parameters())
+        if self._parameters is None:
+            self._parameters = list(model.parameters())  # the library walks through all modules at every step
+        weights = self._parameters
         norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
         if not self.args.max_grad_norm / (norm + 1e-6) >= 1:  # not a number: as the library does
             clip_grads_with_norm_(weights, self.args.max_grad_norm, norm)
