@@ -150,6 +150,46 @@ def test_blocks_are_found_by_the_librarys_name_and_can_be_computed_again_in_the_
     assert len(calls) == 2  # forward, and again for the gradients
 
 
+def test_every_number_of_a_step_is_the_librarys_bit_by_bit() -> None:
+    native, fast = (
+        model(2000, activation_function="gelu_pytorch_tanh"),
+        model(2000, activation_function="gelu_pytorch_tanh"),
+    )
+    speed_up_tied_weight(fast)
+    for_full_sequences(fast)
+    ids = torch.randint(0, 2000, (3, 24), generator=torch.Generator().manual_seed(1))
+    for count in (None, 69, torch.tensor(138)):
+        losses = [one(input_ids=ids, labels=ids, num_items_in_batch=count).loss for one in (native, fast)]
+        assert torch.equal(*losses)
+    for loss in losses:
+        loss.backward()
+    gradients = dict(native.named_parameters())
+    assert all(weight.grad.abs().sum() > 0 for weight in gradients.values())
+    assert [
+        name for name, weight in fast.named_parameters() if not torch.equal(weight.grad, gradients[name].grad)
+    ] == []
+
+
+def test_a_shorter_sequence_reads_the_first_positions() -> None:
+    native, fast, ids = model(), model(), torch.arange(10).reshape(2, 5)
+    for_full_sequences(fast)
+    for one in (native, fast):
+        one(input_ids=ids, labels=ids).loss.backward()
+    rows = [one.transformer.wpe.weight.grad for one in (native, fast)]
+    assert rows[0][:5].abs().sum() > 0
+    torch.testing.assert_close(rows[1], rows[0])
+
+
+def test_a_model_that_is_set_to_train_walks_through_its_parts_once() -> None:
+    fast = model(resid_pdrop=0.5)
+    for_full_sequences(fast)
+    assert all(not part.training for part in fast.eval().modules())
+    assert all(part.training for part in fast.train().modules())
+    fast.transformer.drop.training = False
+    assert not fast.train().transformer.drop.training  # it walked no more
+    assert not fast.eval().training
+
+
 @pytest.mark.parametrize("key", ["attention_mask", "position_ids"])
 def test_what_needs_a_mask_is_refused(key: str) -> None:
     fast, ids = model(), torch.arange(24).unsqueeze(0)

@@ -9,7 +9,7 @@ import torch
 from test_sft_loss import EXAMPLES, by_hand, fresh_model, trainer_of
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast, TrainingArguments, default_data_collator
 
-from domain_tokens.training.forward.number_loss import NumberTokenLoss, PackedTrainer
+from domain_tokens.training.forward.number_loss import NumberTokenLoss, NumberTokenTrainer
 
 WEIGHT = 0.3
 
@@ -80,7 +80,7 @@ def test_pretraining_adds_it_in_training_and_not_in_evaluation(
         )  # fmt: skip
         trained = fresh_model()
         trained.loss_type = "ForCausalLM"
-        trainer = PackedTrainer(
+        trainer = NumberTokenTrainer(
             model=trained, args=arguments, train_dataset=data, eval_dataset=data,
             data_collator=default_data_collator, processing_class=tokenizer,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.training.callbacks import lean
 from domain_tokens.training.callbacks.lean import LeanSteps
 from domain_tokens.training.callbacks.profile import PHASES, STEPS, WARM_UP, StepProfile
+from domain_tokens.training.forward.full_batches import FullBatches, stacked
 
 NUM_STEPS = WARM_UP + STEPS + 1
 
@@ -121,3 +122,28 @@ def test_a_run_that_is_too_short_for_a_profile_is_refused(tmp_path: Path) -> Non
     with pytest.raises(RecipeError, match=r"--profile: expected at least 13 steps .* but 12 are left of grpo"):
         short.train()
     assert short.state.global_step == 0
+
+
+def test_the_labels_of_full_batches_are_counted_once_for_every_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    real = Trainer._get_num_items_in_batch
+
+    def count(self: Trainer, batches: list[dict[str, torch.Tensor]], device: torch.device) -> object:
+        counted.append(len(batches))
+        return real(self, batches, device)
+
+    monkeypatch.setattr(Trainer, "_get_num_items_in_batch", count)
+    plain = trainer(Trainer, tmp_path)
+    plain.train()
+    assert counted.count(2) == NUM_STEPS  # and once for every batch of an evaluation
+    counted.clear()
+    full = trainer(FullBatches, tmp_path)
+    full.data_collator = stacked
+    full.train()
+    assert sorted(counted) == [1, 2]
+    assert numbers(full)[0] == numbers(plain)[0]
+    assert same_weights(full, plain)
+    batches = [{"labels": torch.zeros(rows, 8, dtype=torch.long)} for rows in (1, 3)]
+    assert [int(full._get_num_items_in_batch([one], torch.device("cpu"))) for one in batches] == [7, 21]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import torch
 from pydantic import JsonValue
 from transformers import GPT2LMHeadModel, Trainer, TrainingArguments
 
@@ -25,8 +24,9 @@ from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work, last_value, read_metrics
 from domain_tokens.training.callbacks.samples import TextSamples, beginnings
+from domain_tokens.training.forward.full_batches import FullBatches, stacked
 from domain_tokens.training.forward.full_sequences import for_full_sequences
-from domain_tokens.training.forward.number_loss import NumberTokenLoss, PackedTrainer
+from domain_tokens.training.forward.number_loss import NumberTokenLoss, NumberTokenTrainer
 from domain_tokens.training.inputs import require_corpus, stage_inputs
 from domain_tokens.training.model import (
     computed_parameters,
@@ -196,7 +196,7 @@ class Pretraining(TrainingRun):
             f"{num_parameters(self.model):,}", f"{self.arguments.max_steps:,}", f"{self.tokens_per_step:,}",
             f"{self.train.stream.num_tokens:,}", self.tokens / self.epoch_tokens,
         )  # fmt: skip
-        kind = PackedTrainer if self.recipe.number_token_loss else WholeCheckpoints
+        kind = NumberTokenTrainer if self.recipe.number_token_loss else FullBatches
         trainer = kind(
             model=self.model,
             args=self.arguments,
@@ -205,7 +205,7 @@ class Pretraining(TrainingRun):
             data_collator=stacked,
             processing_class=self.tokenizer,
         )
-        if isinstance(trainer, PackedTrainer):
+        if isinstance(trainer, NumberTokenTrainer):
             trainer.number_loss = NumberTokenLoss(self.model, self.tokenizer, self.recipe.number_token_loss)
         if (settings := self.recipe.monitoring).samples:
             documents = self.recipe.documents_dir / "validation"
@@ -261,12 +261,6 @@ class Pretraining(TrainingRun):
             "documents_read": documents_read(self.documents, self.tokens, self.epoch_tokens),
             "tokenizer_sha256": self.corpus.inputs["tokenizer_sha256"],
         }
-
-
-def stacked(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Return full sequences as one batch, of shape `(rows, length)`; the labels are the ids."""
-    ids = torch.stack([row["input_ids"] for row in rows])
-    return {"input_ids": ids, "labels": ids}
 
 
 def documents_read(documents: DrawnDocuments, tokens: int, epoch_tokens: int) -> int:

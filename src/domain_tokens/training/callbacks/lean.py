@@ -42,9 +42,14 @@ class LeanSteps(Trainer):
             norm: torch.Tensor | None = super()._clip_grad_norm(model)
             return norm
         if self._parameters is None:
-            self._parameters = list(model.parameters())  # the library walks through all modules at every step
+            self._parameters = list(model.parameters())
+            model.zero_grad = self._forget_gradients  # type: ignore[method-assign]  # the library walks at every step
         weights = self._parameters
         norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
         if not self.args.max_grad_norm / (norm + 1e-6) >= 1:  # not a number: as the library does
             clip_grads_with_norm_(weights, self.args.max_grad_norm, norm)
         return norm
+
+    def _forget_gradients(self, set_to_none: bool = True) -> None:
+        for weight in self._parameters or ():
+            weight.grad = None

@@ -12,6 +12,7 @@ from torch.nn import functional
 from transformers import GPT2LMHeadModel
 from transformers.modeling_outputs import CausalLMOutput
 from transformers.models.gpt2 import modeling_gpt2
+from transformers.pytorch_utils import Conv1D
 
 _WITHOUT_EFFECT = ("return_dict", "use_cache")
 
@@ -45,6 +46,22 @@ class GPT2Block(modeling_gpt2.GPT2Block):
         return hidden + _dropped(mlp.dropout, mlp.c_proj(mlp.act(mlp.c_fc(self.ln_2(hidden)))))
 
 
+class FullPositions(torch.nn.Embedding):
+    """The embedding of positions, which for full sequences is the first rows of its weight."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return what is added to the embeddings of ids of shape `(rows, length)`, of shape `(length, width)`."""
+        return self.weight[: ids.shape[-1]]
+
+
+class FlatConv1D(Conv1D):
+    """The library's linear layer, whose weight is transposed, with the product and the reshaping in one call."""
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return values of shape `(..., out)` for hidden states of shape `(..., width)`."""
+        return functional.linear(hidden, self.weight.T, self.bias)
+
+
 def _dropped(dropout: torch.nn.Dropout, values: torch.Tensor) -> torch.Tensor:
     # Without dropout, calling the module costs Python as much as the addition that follows.
     return dropout(values) if dropout.p else values
@@ -60,8 +77,12 @@ def for_full_sequences(model: GPT2LMHeadModel) -> None:
 
     A batch with an attention mask, with positions of its own, or with a cache needs a mask and is refused.
     """
+    # Classes alone change: parameters, and hooks of modules and of parameters, stay what they are.
+    model.transformer.wpe.__class__ = FullPositions
     for block in model.transformer.h:
-        block.__class__ = GPT2Block  # its parameters and their hooks stay what they are
+        block.__class__ = GPT2Block
+        for layer in (block.attn.c_attn, block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj):
+            layer.__class__ = FlatConv1D
     model.forward = MethodType(_loss_alone, model)
     # The Trainer calls it at every micro batch, and the library's walks through all modules.
     model.train = MethodType(_train_if_it_does_not, model)
@@ -70,8 +91,7 @@ def for_full_sequences(model: GPT2LMHeadModel) -> None:
 def hidden_states(model: GPT2LMHeadModel, input_ids: torch.Tensor) -> torch.Tensor:
     """Return what the head reads, of shape `(rows, length, width)`, of a model for full sequences."""
     body = model.transformer
-    positions = torch.arange(input_ids.shape[1], device=input_ids.device)
-    hidden = _dropped(body.drop, body.wte(input_ids) + body.wpe(positions))
+    hidden = _dropped(body.drop, body.wte(input_ids) + body.wpe(input_ids))
     for block in body.h:
         hidden = block(hidden)
     return body.ln_f(hidden)

@@ -11,7 +11,7 @@ import torch
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast, Trainer
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
+from domain_tokens.training.forward.full_batches import FullBatches
 
 
 class NumberTokenLoss:
@@ -75,7 +75,7 @@ class NumberTokenLoss:
         return self.weight * distance.sum() / total * (trainer.accelerator.num_processes if scaled else 1)
 
 
-class PackedTrainer(WholeCheckpoints):
+class NumberTokenTrainer(FullBatches):
     """The trainer of pretraining with the number-token loss added in training, not in evaluation."""
 
     number_loss: NumberTokenLoss

@@ -1,0 +1,35 @@
+"""Batches of full sequences, in which every id is a label: how they are made, and how many ids they predict."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
+
+
+def stacked(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Return full sequences as one batch, of shape `(rows, length)`; the labels are the ids."""
+    ids = torch.stack([row["input_ids"] for row in rows])
+    return {"input_ids": ids, "labels": ids}
+
+
+class FullBatches(WholeCheckpoints):
+    """The trainer of pretraining, which counts the labels of a step once for every shape of its batches.
+
+    The library counts them at every step, over all processes. Here batches of one shape have equally many, and at each
+    step all processes have batches of one shape.
+    """
+
+    _counted: dict[tuple[torch.Size, ...], Any] | None = None
+
+    def _get_num_items_in_batch(self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device) -> Any:
+        shapes = tuple(batch["labels"].shape for batch in batch_samples)
+        if self._counted is None:
+            self._counted = {}
+        if shapes not in self._counted:
+            self._counted[shapes] = super()._get_num_items_in_batch(batch_samples, device)
+        return self._counted[shapes]
+
+    def _get_collator_with_removed_columns(self, data_collator: Callable[..., Any], description: Any = None) -> Any:
+        return data_collator  # `stacked` returns what the model reads
