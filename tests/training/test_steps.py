@@ -146,4 +146,4 @@ def test_the_labels_of_full_batches_are_counted_once_for_every_shape(
     assert numbers(full)[0] == numbers(plain)[0]
     assert same_weights(full, plain)
     batches = [{"labels": torch.zeros(rows, 8, dtype=torch.long)} for rows in (1, 3)]
-    assert [int(full._get_num_items_in_batch([one], torch.device("cpu"))) for one in batches] == [7, 21]
+    assert [int(full._get_num_items_in_batch([one], torch.device("cpu"))) for one in batches] == [8, 24]
