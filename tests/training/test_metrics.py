@@ -1,6 +1,10 @@
 """The run's log: what a row holds, what a resumed run keeps, and when a run stops."""
 
 import json
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +101,33 @@ def test_the_utilization_of_an_unknown_device_is_unknown(
     (row,) = read_metrics(tmp_path / "metrics.jsonl")
     assert row.as_json()["mfu"] is None
     assert row.value("tokens_per_s") is not None
+
+
+_TOUCHED_AGAIN = """
+import resource, sys
+import numpy as np
+from domain_tokens.training.devices import keep_freed_memory
+
+def faults_of_a_block():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(64 << 20, dtype=np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults_of_a_block()
+freed = faults_of_a_block()
+kept = keep_freed_memory()
+faults_of_a_block()
+print(kept, freed > 16, faults_of_a_block() == 0)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library gives memory back in its own way")
+@pytest.mark.parametrize(
+    ("setting", "expected"), [({}, "True True True"), ({"MALLOC_ARENA_MAX": "4"}, "False True False")]
+)
+def test_freed_memory_is_kept_unless_the_environment_says_otherwise(setting: dict[str, str], expected: str) -> None:
+    others = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run(
+        [sys.executable, "-c", _TOUCHED_AGAIN], env=others | setting, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected

@@ -1,5 +1,7 @@
 """Speeds of devices, the vendors' and what to assume before a run has measured its own, and a process's memory."""
 
+import ctypes
+import os
 import re
 import resource
 import sys
@@ -22,6 +24,10 @@ PEAK_FLOPS = {
     "4090": 165e12,
     "5090": 209.5e12,
 }
+
+# Options of glibc's `mallopt`: no block comes from `mmap` (M_MMAP_MAX), and no end of the heap goes back
+# (M_TRIM_THRESHOLD).
+_KEEP_ALL = ((-4, 0), (-1, -1))
 
 # The whole name that CUDA gives: a laptop's chip, a slice of a GPU (MIG) or a variant is not taken for another.
 _NAMES = {
@@ -63,3 +69,16 @@ def peak_resident_bytes() -> int:
     """Return the most main memory that this process has had at a time."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kibibytes
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory that it frees, and return whether that could be arranged.
+
+    Every step allocates and frees large blocks of logits, which glibc otherwise returns to the kernel and faults in
+    again page by page. With them kept, two CPU cores take steps of pretraining 1.6 times as fast. Settings of the
+    environment (`MALLOC_...`) are left as they are, and so is another C library.
+    """
+    if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
+        return False
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    return set_option is not None and all(set_option(*option) for option in _KEEP_ALL)

@@ -45,6 +45,7 @@ from domain_tokens.training.callbacks.profile import StepProfile
 from domain_tokens.training.callbacks.progress import quieten, show_progress
 from domain_tokens.training.callbacks.stopping import StopTogether
 from domain_tokens.training.callbacks.trackers import check_trackers, name_tensorboard, tracker_names
+from domain_tokens.training.devices import keep_freed_memory
 from domain_tokens.training.fitting.memory import device_name
 from domain_tokens.training.fitting.needs import check_found
 from domain_tokens.training.inputs import Predecessor, recorded_sources, training_sources
@@ -326,7 +327,8 @@ def _own_paths(recipe: Recipe, stage: str) -> StagePaths:
 
 
 def start_process() -> None:
-    """Set up logging for a training script: one line per message, from the first process only."""
+    """Set up a training script's process: its memory, and one line per message, from the first process only."""
+    keep_freed_memory()
     rank = int(os.environ.get("RANK", "0"))
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.ERROR, format="%(message)s")
     for noisy in ("httpx", "datasets", "DeepSpeed", "deepspeed", "absl"):
