@@ -29,6 +29,8 @@ def test_sequences_run_across_files_in_order(shards: Shards) -> None:
     assert len(packed) == 6
     read = torch.cat([item["input_ids"] for item in packed.__getitems__(list(range(6)))])
     assert read.tolist() == list(range(96))
+    scattered = [item["input_ids"][0].item() for item in packed.__getitems__([3, 1, 2, 2])]
+    assert scattered == [48, 16, 32, 32]
     assert packed[2]["labels"].tolist() == list(range(32, 48))
 
 

@@ -3,7 +3,7 @@
 import bisect
 import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,19 +60,18 @@ class Shards:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return the ids from token `start` to before token `stop`, shape `(stop - start,)`, dtype int64."""
-        ids = np.empty(stop - start, dtype=np.int64)
-        self.read_into(ids, start)
-        return ids
+        return _joined(self.pieces(start, stop))
 
-    def read_into(self, ids: np.ndarray, start: int) -> None:
-        """Fill an array with the ids from token `start` on, from as many files as it takes."""
-        filled, file = 0, bisect.bisect_right(self._starts, start) - 1
-        while filled < len(ids):
-            at = start + filled - self._starts[file]
-            piece = self.arrays[file][at : at + len(ids) - filled]
-            ids[filled : filled + len(piece)] = piece
-            filled += len(piece)
+    def pieces(self, start: int, stop: int) -> list[np.ndarray]:
+        """Return the ids of `read` as views of as many files as hold them, dtype uint16."""
+        file = bisect.bisect_right(self._starts, start) - 1
+        found = []
+        while start < stop:
+            first = self._starts[file]
+            found.append(self.arrays[file][start - first : stop - first])
             file += 1
+            start = self._starts[file]
+        return found
 
 
 class DrawnDocuments:
@@ -103,18 +102,20 @@ class DrawnDocuments:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return the ids from token `start` to before token `stop`, shape `(stop - start,)`, dtype int64."""
-        ids = np.empty(stop - start, dtype=np.int64)
         first = int(np.searchsorted(self.document_ends, start, side="right"))
         last = int(np.searchsorted(self.document_ends, stop, side="left"))
         ends, begins = self.document_ends[first : last + 1].tolist(), self._begins[first : last + 1].tolist()
         # The first document may have begun before `start`, the last may end after `stop`.
-        skipped = start - (int(self.document_ends[first - 1]) if first else 0)
-        filled = 0
+        at = int(self.document_ends[first - 1]) if first else 0
+        pieces: list[np.ndarray] = []
         for begin, end in zip(begins, ends, strict=True):
-            stop_here = min(end, stop) - start
-            self._shards.read_into(ids[filled:stop_here], begin + skipped)
-            filled, skipped = stop_here, 0
-        return ids
+            pieces += self._shards.pieces(begin + max(start - at, 0), begin + min(end, stop) - at)
+            at = end
+        return _joined(pieces)
+
+
+def _joined(pieces: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.empty(0, dtype=np.uint16), *pieces], dtype=np.int64)
 
 
 def draw_documents(num_documents: int, seed: int, share: float = 1.0) -> np.ndarray:
