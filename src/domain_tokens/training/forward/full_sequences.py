@@ -32,14 +32,12 @@ class GPT2Block(modeling_gpt2.GPT2Block):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return hidden states of the shape of `hidden`, `(rows, length, width)`."""
-        attention, width = self.attn, hidden.shape[-1]
-        query, key, value = (
-            part.unflatten(-1, (attention.num_heads, attention.head_dim)).transpose(1, 2)
-            for part in attention.c_attn(self.ln_1(hidden)).split(width, dim=-1)
-        )
+        attention, (rows, length, _) = self.attn, hidden.shape
+        projected = attention.c_attn(self.ln_1(hidden)).view(rows, length, 3, attention.num_heads, attention.head_dim)
+        query, key, value = (part.transpose(1, 2) for part in projected.unbind(2))
         attended = functional.scaled_dot_product_attention(
             query, key, value, dropout_p=attention.attn_dropout.p if self.training else 0.0,
-            is_causal=query.shape[2] > 1, scale=attention.scaling,
+            is_causal=length > 1, scale=attention.scaling,
         )  # fmt: skip
         hidden = hidden + _dropped(attention.resid_dropout, attention.c_proj(attended.transpose(1, 2).flatten(-2)))
         mlp = self.mlp
