@@ -39,7 +39,7 @@ COMMON = (
     "pretrain.eval_strategy=no", "pretrain.save_strategy=no", "pretrain.lr_scheduler_type=constant",
     "pretrain.logging_steps=1000", "corpus.sources=[{name: t, kind: synthetic, what: text, max_items: 4000}]",
 )  # fmt: skip
-FULL = ("base_vocabulary={kind: gpt2, num_ids: 50257}",)  # 50,349 ids in place of the demo's 1,825
+FULL = ("base_vocabulary={kind: gpt2, num_ids: 50257}",)  # 50,349 ids in place of the demo's 1,837
 DEMO = ("budget.pretrain_tokens_per_step=512",)  # the demo's shape: 2 layers of 128, 4 x 128 tokens a step
 WIDE = (
     "model.n_layer=6", "model.n_head=8", "model.n_embd=256", "model.n_positions=256",
