@@ -31,7 +31,7 @@ def test_sequences_run_across_files_in_order(shards: Shards) -> None:
     assert read.tolist() == list(range(96))
     scattered = [item["input_ids"][0].item() for item in packed.__getitems__([3, 1, 2, 2])]
     assert scattered == [48, 16, 32, 32]
-    assert packed[2]["labels"].tolist() == list(range(32, 48))
+    assert packed[2]["input_ids"].tolist() == list(range(32, 48))
 
 
 def test_an_epoch_is_made_of_whole_steps(shards: Shards) -> None:
@@ -60,7 +60,7 @@ def test_documents_are_read_whole_in_the_order_drawn(shards: Shards) -> None:
             assert drawn.read(start, stop).tolist() == expected[start:stop]
     packed = PackedSequences(drawn, 16)
     assert len(packed) == 5
-    assert packed[1]["labels"].tolist() == expected[16:32]  # the border of two documents lies inside
+    assert packed[1]["input_ids"].tolist() == expected[16:32]  # the border of two documents lies inside
     assert PackedSequences(DrawnDocuments(shards, np.arange(5)), 16)[5]["input_ids"].tolist() == list(range(80, 96))
 
 

@@ -11,7 +11,8 @@ from real_stages import NUMBERS, REFERENCE, Curves, curves, run_here, small_reci
 from tiny import CONDITIONS
 from transformers import Trainer
 
-from domain_tokens.corpora.shards import PackedSequences
+from domain_tokens.training import pretrain
+from domain_tokens.training.forward.full_batches import stacked
 
 TOLERANCE = {"loss": 2e-5, "grad_norm": 4e-4}
 """Relative. The code for CPUs without vector instructions (`ATEN_CPU_CAPABILITY=default`, with oneDNN and MKL held to
@@ -49,12 +50,11 @@ def decay_everything(patch: pytest.MonkeyPatch) -> None:
 
 
 def shift_labels(patch: pytest.MonkeyPatch) -> None:
-    real = PackedSequences.__getitems__
+    def shifted(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        batch = stacked(rows)
+        return batch | {"labels": torch.roll(batch["labels"], 1, dims=1)}
 
-    def shifted(self: PackedSequences, indices: list[int]) -> list[dict[str, torch.Tensor]]:
-        return [row | {"labels": torch.roll(row["labels"], 1)} for row in real(self, indices)]
-
-    patch.setattr(PackedSequences, "__getitems__", shifted)
+    patch.setattr(pretrain, "stacked", shifted)
 
 
 FAULTS: dict[str, str | Callable[[pytest.MonkeyPatch], None]] = {

@@ -149,7 +149,7 @@ class PackedSequences:
         multiple_of (`int`, *optional*, defaults to 1): the number of sequences is a multiple of this. If it is the
             number of sequences of one optimizer step, every step of every epoch is whole, on any number of processes.
 
-    An item is `{"input_ids": (sequence_length,), "labels": (sequence_length,)}`, int64; the model shifts the labels.
+    An item is `{"input_ids": (sequence_length,)}`, int64; the labels are the same (`training.forward.full_batches`).
     The class does not inherit from `torch.utils.data.Dataset`: a DataLoader needs only these three methods, and data
     preparation saves the 1.4 s that importing torch takes.
     """
@@ -179,7 +179,7 @@ class PackedSequences:
         pieces = [(first, len(indices))] if neighbours else [(index, 1) for index in indices]
         read = (self.stream.read(start * length, (start + rows) * length) for start, rows in pieces)
         rows = itertools.chain.from_iterable(torch.from_numpy(ids).view(-1, length).unbind() for ids in read)
-        return [{"input_ids": ids, "labels": ids} for ids in rows]
+        return [{"input_ids": ids} for ids in rows]
 
 
 def document_order(
