@@ -9,7 +9,7 @@ from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 
 
 def stacked(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Return full sequences as one batch, of shape `(rows, length)`; the labels are the ids, which the model shifts."""
+    """Return full sequences as a batch, of shape `(rows, length)`; the labels are the ids, which the model shifts."""
     ids = torch.stack([row["input_ids"] for row in rows])
     return {"input_ids": ids, "labels": ids}
 
