@@ -31,6 +31,8 @@ def test_sequences_run_across_files_in_order(shards: Shards) -> None:
     assert read.tolist() == list(range(96))
     scattered = [item["input_ids"][0].item() for item in packed.__getitems__([3, 1, 2, 2])]
     assert scattered == [48, 16, 32, 32]
+    backwards = [item["input_ids"][0].item() for item in packed.__getitems__([2, 1])]
+    assert backwards == [32, 16]
     assert packed[2]["input_ids"].tolist() == list(range(32, 48))
 
 

@@ -170,6 +170,21 @@ def test_every_number_of_a_step_is_the_librarys_bit_by_bit() -> None:
     ] == []
 
 
+def test_the_loss_of_a_model_in_16_bits_is_the_librarys_bit_by_bit() -> None:
+    native, fast = model(2000), model(2000)
+    speed_up_tied_weight(fast)
+    for_full_sequences(fast)
+    ids = torch.randint(0, 2000, (3, 24), generator=torch.Generator().manual_seed(1))
+    for one in (native, fast):
+        loss = one.bfloat16()(input_ids=ids, labels=ids, num_items_in_batch=69).loss
+        assert loss.dtype == torch.float32
+        loss.backward()
+    expected = dict(native.named_parameters())
+    assert [
+        name for name, weight in fast.named_parameters() if not torch.equal(weight.grad, expected[name].grad)
+    ] == []
+
+
 def test_a_shorter_sequence_reads_the_first_positions() -> None:
     native, fast, ids = model(), model(), torch.arange(10).reshape(2, 5)
     for_full_sequences(fast)
@@ -190,6 +205,16 @@ def test_a_model_that_is_set_to_train_walks_through_its_parts_once() -> None:
     assert not fast.eval().training
 
 
+def test_a_compiled_model_trains_again_with_all_its_parts_after_an_evaluation() -> None:
+    fast = model(resid_pdrop=0.5)
+    for_full_sequences(fast)
+    compiled = torch.compile(fast, backend="eager")
+    compiled.eval()
+    assert all(not part.training for part in fast.modules())
+    compiled.train()
+    assert all(part.training for part in fast.modules())
+
+
 @pytest.mark.parametrize("key", ["attention_mask", "position_ids"])
 def test_what_needs_a_mask_is_refused(key: str) -> None:
     fast, ids = model(), torch.arange(24).unsqueeze(0)
@@ -198,8 +223,9 @@ def test_what_needs_a_mask_is_refused(key: str) -> None:
         fast(input_ids=ids, labels=ids, **{key: torch.ones_like(ids)})
 
 
-def test_a_step_is_one_graph_without_a_mask() -> None:
-    fast, ids = model(), torch.arange(48).reshape(2, 24)
+@pytest.mark.parametrize("vocab_size", [301, 2000])  # of the larger one, little is read
+def test_a_step_is_one_graph_without_a_mask(vocab_size: int) -> None:
+    fast, ids = model(vocab_size), torch.arange(48).reshape(2, 24)
     speed_up_tied_weight(fast)
     for_full_sequences(fast)
     found = explain(fast)(input_ids=ids, labels=ids)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import DistributedType
 from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, Trainer, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
@@ -89,6 +90,20 @@ def test_gradients_are_clipped_as_the_library_clips_them(
         found.append([norm, *(weight.grad for weight in list(made.model.parameters())[1:])])
     assert len(scaled) == (size != 1e-3)
     torch.testing.assert_close(found[1], found[0], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("what", ["sharded", "scaled"])
+def test_gradients_that_are_not_whole_or_are_scaled_are_left_to_the_library(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trainer(LeanSteps, tmp_path)
+    monkeypatch.setattr(Trainer, "_clip_grad_norm", lambda self, model: "the library's")
+    assert made._clip_grad_norm(made.model) != "the library's"
+    if what == "sharded":
+        monkeypatch.setattr(type(made.accelerator), "distributed_type", DistributedType.FSDP)
+    else:
+        monkeypatch.setattr(made.accelerator, "scaler", object())
+    assert made._clip_grad_norm(made.model) == "the library's"
 
 
 def test_a_profile_writes_a_trace_and_shares_and_changes_no_number(

@@ -24,6 +24,7 @@ from domain_tokens.runs.files import read_json
 from domain_tokens.stopping.parent import end_with
 from domain_tokens.training.callbacks.accounting import Counter
 from domain_tokens.training.callbacks.progress import quieten
+from domain_tokens.training.devices import keep_freed_memory
 from domain_tokens.training.fitting.memory import Memory, device_name, is_out_of_memory
 from domain_tokens.training.fitting.request import Request, gains
 from domain_tokens.training.fitting.stand_ins import stand_in, stand_in_tokenizer, stand_in_weights
@@ -40,6 +41,7 @@ def main() -> None:
         end_with(request.parent)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     quieten()
+    keep_freed_memory()  # as a stage does, which takes more memory and less time for it
     with tempfile.TemporaryDirectory() as folder:
         try:
             _try(request, tries, Path(folder) / "weights")

@@ -113,4 +113,6 @@ def _loss_alone(
 
 
 def _train_if_it_does_not(self: GPT2LMHeadModel, mode: bool = True) -> GPT2LMHeadModel:
-    return self if self.training is mode else GPT2LMHeadModel.train(self, mode)
+    # A compiled model writes its own mode onto this one before it calls this: the parts have to be looked at too.
+    unchanged = self.training is mode and self.transformer.training is mode
+    return self if unchanged else GPT2LMHeadModel.train(self, mode)
