@@ -36,7 +36,6 @@ LOOPS = [
         "9**9**9",
         "pow(3, 10**9)",
         "(10**9)**(10**8)",
-        "''.join('' for _ in iter(int, 1))",
         "while True: pass\n",
         "while True:\n    try:\n        1 / 0\n    except Exception:\n        continue\n",
         "while True:\n    try:\n        while True:\n            pass\n    except:\n        pass\n",
@@ -54,6 +53,7 @@ LOOPS = [
         "from functools import reduce\nresult = reduce(lambda a, b: a, iter(int, 1))\n",
         "x = [1]\nfor y in x:\n    x = [y]\nwhile x:\n    x = x[::-1]\n",
     ),
+    *group("never ends, and keeps what it has", TIME | MEMORY, TIME | MEMORY, "''.join('' for _ in iter(int, 1))"),
     *group(
         "never ends, with what the list of syntax refuses", ANY_SYNTAX, TIME,
         "def f():\n    while True:\n        yield 0\nresult = sum(f())\n",

@@ -10,6 +10,7 @@ from tiny import ROOT, run_ranks, run_script, run_stage, tiny_arguments, warm_pr
 
 from domain_tokens.recipe import RecipeError, load_recipe
 from domain_tokens.runs.micro_batches import FoundMicroBatch, read_micro_batches
+from domain_tokens.training.fitting.request import gains
 from domain_tokens.training.fitting.search import Sharing, find_micro_batches, start_fresh
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3000)]
@@ -20,7 +21,7 @@ AUTO = tuple(f"{section}.{KEY}=auto" for section in ("pretrain", "sft", "grpo"))
 # always tried, do not.
 WIDE = ("model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 128}", "budget.pretrain_tokens_per_step=2048")
 LITTLE = 250_000_000
-LEAST = 30_000_000
+LEAST = 35_000_000
 
 
 def start(command: Sequence[str], log: Path) -> int:
@@ -37,16 +38,18 @@ def found(folder: Path, *overrides: str, limit_bytes: int = LITTLE) -> dict[str,
 
 
 def check_tries(one: FoundMicroBatch) -> None:
-    """Check that a larger micro batch failed, and that what was taken is the largest that fits or as fast as that."""
+    """Check that no larger micro batch was worth a try, and that what was taken is among those that fit."""
     sizes = [tried.micro_batch for tried in one.tries]
     assert sizes == sorted(sizes)
-    *fitting, last = one.tries
-    assert all(tried.fits for tried in fitting)
-    assert not last.fits
-    assert last.reason
+    fitting = [tried for tried in one.tries if tried.fits]
+    assert fitting == list(one.tries[: len(fitting)])
+    if len(fitting) == len(one.tries):  # as on a busy machine, where more rows at a time may be no faster
+        assert not gains([tried.rows / tried.seconds for tried in fitting])
+    else:
+        assert len(fitting) == len(one.tries) - 1
+        assert one.tries[-1].reason
     assert one.micro_batch in [tried.micro_batch for tried in fitting]
-    peaks = [tried.peak_bytes for tried in fitting]
-    assert 0 < peaks[-1] <= 0.9 * one.memory_bytes
+    assert 0 < fitting[-1].peak_bytes <= 0.9 * one.memory_bytes
     assert all(tried.seconds > 0 for tried in fitting)
 
 
@@ -55,6 +58,7 @@ def test_what_fits_into_little_memory_is_found_and_trains(copied: Path) -> None:
     (one,) = found(copied, AUTO[0], *WIDE, limit_bytes=LEAST).values()
     assert one.memory_bytes == LEAST
     check_tries(one)
+    assert not one.tries[-1].fits
     own = (*WIDE, "seed=1", "pretrain.max_steps=2", "pretrain.eval_strategy=no")
     done = run_stage("run_pretrain", copied, "mul_tokens", AUTO[0], *own)
     assert done.returncode == 0, done.stderr[-3000:]

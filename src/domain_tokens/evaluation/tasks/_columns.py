@@ -22,7 +22,7 @@ class Columns:
     values: RawRow
     where: str
 
-    def text(self, name: str, *, may_be_empty: bool = False) -> str:
+    def text(self, name: str, *, may_be_empty: bool = False, stripped: bool = True) -> str:
         """Return a text without the spaces around it; unless it may be empty, it has a letter or a digit."""
         value = self._value(name)
         if not isinstance(value, str):
@@ -30,7 +30,7 @@ class Columns:
         check = check_present if may_be_empty else check_question
         check(value, f"{self.where}: column {name!r}")
         check_text(value, f"{self.where}: column {name!r}")
-        return value.strip()
+        return value.strip() if stripped else value
 
     def number(self, name: str) -> str:
         """Return a number, or a text that stands for one, as text; whether it can be read is the task's concern."""

@@ -153,7 +153,9 @@ def _row(index: int, raw: RawRow, source: Source) -> ChoiceRow:
     columns.check_names(("activity_label", "ctx", "endings", "label"))
     context = columns.text("ctx")
     if columns.has("ctx_a") and columns.has("ctx_b"):
-        context = f"{columns.text('ctx_a')} {columns.text('ctx_b', may_be_empty=True).capitalize()}"
+        # With the spaces around them, as lm-evaluation-harness reads them.
+        second = columns.text("ctx_b", may_be_empty=True, stripped=False)
+        context = f"{columns.text('ctx_a', stripped=False)} {second.capitalize()}"
     if not any(map(str.isalnum, preprocess(context))):
         raise columns.error("ctx", "a context that holds more than a header", raw["ctx"])
     question = preprocess(f"{columns.text('activity_label')}: {context}")
