@@ -35,7 +35,7 @@ class Block(nn.Module):
 
 
 class PlainGPT2(nn.Module):
-    """GPT-2 without dropout. Called with ids of shape `(rows, length + 1)`, it returns the mean loss of a next id."""
+    """GPT-2 without dropout. Given ids and targets of shape `(rows, length)`, it returns the mean loss."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()

@@ -148,7 +148,7 @@ def greedy(folder: Path, questions: list[str]) -> list[tuple[Answer, bool]]:
 
 
 def share_in_format(folder: Path) -> float:
-    """Return of how many drills that trained nobody the answer is steps, the line `#### <number>` and the end."""
+    """Return the share of held-out drills whose answer is steps, the line `#### <number>` and the end."""
     drills = [drill for drill in distinct_drills(200, 0, "test") if drill.cluster not in TAUGHT]
     found = greedy(folder, [drill.question for drill in drills[:60]])
     return float(np.mean([end and bool(re.fullmatch(r"\s*(.+\n)+#### \d+", answer.text)) for answer, end in found]))
@@ -161,8 +161,8 @@ def share_right(folder: Path) -> float:
 def rise(rewards: list[float]) -> tuple[float, float]:
     """Return by how much the mean of the last quarter is above that of the first, and the standard error of this.
 
-    The variance of a step is half the mean square of successive differences (von Neumann et al. 1941), which counts
-    little of a trend as noise: the policy may learn within the first quarter.
+    The variance of a step is half the mean square of successive differences (von Neumann et al. 1941), which a
+    trend hardly inflates; the plain variance would count learning within a quarter as noise.
     """
     quarter = len(rewards) // 4
     variance = np.mean(np.diff(rewards) ** 2) / 2
@@ -174,7 +174,7 @@ def test_pretraining_learns_more_than_how_often_each_token_occurs(learned: Run) 
     losses, (*_, validation) = learned.rows("pretrain_final", "loss"), learned.rows("pretrain_final", "eval_loss")
     assert len(losses) == 80
     vocab_size = json.loads((learned.folder / "pretrain_final" / "config.json").read_text())["vocab_size"]
-    assert losses[0] == pytest.approx(math.log(vocab_size), rel=0.02)  # it begins with nothing
+    assert losses[0] == pytest.approx(math.log(vocab_size), rel=0.02)  # untrained: close to uniform
     floors = unigram_entropy(corpus / "train"), unigram_entropy(corpus / "validation")
     assert np.mean(losses[-10:]) < 0.75 * floors[0]
     assert validation < 0.75 * floors[1]

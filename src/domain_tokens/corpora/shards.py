@@ -63,7 +63,7 @@ class Shards:
         return _joined(self.pieces(start, stop))
 
     def pieces(self, start: int, stop: int) -> list[np.ndarray]:
-        """Return the ids of `read` as views of as many files as hold them, dtype uint16."""
+        """Return the ids of `read` as views, one of each file that they span, dtype uint16."""
         file = bisect.bisect_right(self._starts, start) - 1
         found = []
         while start < stop:

@@ -1,4 +1,4 @@
-"""Pretraining: the stock Trainer on packed sequences of documents that the seed drew, with a native GPT-2."""
+"""Pretraining: a Trainer on packed sequences of documents that the seed drew, with what is saved as a native GPT-2."""
 
 import logging
 import os
@@ -187,7 +187,7 @@ class Pretraining(TrainingRun):
         return base | matched_settings(self.recipe, self.stage, self.model, self.arguments) | compute
 
     def make_trainer(self, counter: Counter) -> WholeCheckpoints:
-        """Return the library's Trainer, with the number-token loss if the recipe asks for it.
+        """Return the trainer of full batches, or the one with the number-token loss if the recipe asks for it.
 
         Nothing is counted, because every sequence is full.
         """

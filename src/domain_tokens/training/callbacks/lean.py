@@ -46,7 +46,7 @@ class LeanSteps(Trainer):
             model.zero_grad = self._forget_gradients  # type: ignore[method-assign]  # the library walks at every step
         weights = self._parameters
         norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
-        if not self.args.max_grad_norm / (norm + 1e-6) >= 1:  # not a number: as the library does
+        if not self.args.max_grad_norm / (norm + 1e-6) >= 1:  # a norm that is no number is clipped, too
             clip_grads_with_norm_(weights, self.args.max_grad_norm, norm)
         return norm
 
