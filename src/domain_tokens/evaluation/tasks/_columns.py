@@ -23,7 +23,7 @@ class Columns:
     where: str
 
     def text(self, name: str, *, may_be_empty: bool = False, stripped: bool = True) -> str:
-        """Return a text without the spaces around it; unless it may be empty, it has a letter or a digit."""
+        """Return a text, `stripped` of the spaces around it; unless it may be empty, it has a letter or a digit."""
         value = self._value(name)
         if not isinstance(value, str):
             raise self.error(name, "text", value)
