@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 
 from domain_tokens.cli.options import above_zero, whole_number
 from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards, draw_documents
-from domain_tokens.training.forward.full_batches import stacked
+from domain_tokens.training.forward.full_batches import with_labels
 
 LEAST_TOKENS = 100_000  # so that each of the files has documents
 
@@ -76,7 +76,7 @@ def main() -> None:
             (number, stays): DataLoader(
                 sequences,  # type: ignore[arg-type]  # three methods are what it needs
                 batch_size=arguments.batch, sampler=SequentialSampler(sequences), num_workers=number,
-                persistent_workers=stays, collate_fn=stacked,
+                persistent_workers=stays, collate_fn=with_labels,
             )
             for number, stays in variants
         }  # fmt: skip

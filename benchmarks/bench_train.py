@@ -119,7 +119,7 @@ def measure(overrides: tuple[str, ...], compiled: bool, arguments: argparse.Name
 
 def batches(run: Pretraining) -> Iterator[torch.Tensor]:
     """Yield micro batches of ids from one array in memory, again and again."""
-    rows = torch.stack([torch.as_tensor(run.train[row]["input_ids"]).long() for row in range(len(run.train))])
+    rows = run.train.__getitems__(list(range(len(run.train))))
     size = run.arguments.per_device_train_batch_size
     for start in itertools.cycle(range(0, len(rows) - size + 1, size)):
         yield rows[start : start + size]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,13 +26,43 @@ def test_sequences_run_across_files_in_order(shards: Shards) -> None:
     assert shards.document_ends.tolist() == [20, 40, 60, 80, 100]
     packed = PackedSequences(shards, 16)
     assert len(packed) == 6
-    read = torch.cat([item["input_ids"] for item in packed.__getitems__(list(range(6)))])
-    assert read.tolist() == list(range(96))
-    scattered = [item["input_ids"][0].item() for item in packed.__getitems__([3, 1, 2, 2])]
-    assert scattered == [48, 16, 32, 32]
-    backwards = [item["input_ids"][0].item() for item in packed.__getitems__([2, 1])]
-    assert backwards == [32, 16]
-    assert packed[2]["input_ids"].tolist() == list(range(32, 48))
+    assert packed.__getitems__(list(range(6))).flatten().tolist() == list(range(96))
+    assert packed.__getitems__([3, 1, 2, 2])[:, 0].tolist() == [48, 16, 32, 32]
+    assert packed.__getitems__([2, 1])[:, 0].tolist() == [32, 16]
+    assert packed.__getitems__([]).shape == (0, 16)
+    assert packed[2].tolist() == list(range(32, 48))
+
+
+class Numbers:
+    """A stream of the numbers from 0, which notes what was read of it."""
+
+    def __init__(self, num_tokens: int) -> None:
+        self.num_tokens, self.document_ends = num_tokens, np.array([num_tokens])
+        self.reads: list[tuple[int, int]] = []
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        assert 0 <= start <= stop <= self.num_tokens
+        self.reads.append((start, stop))
+        return np.arange(start, stop)
+
+
+@given(st.integers(50, 20_000), st.lists(st.tuples(st.integers(0, 29), st.integers(1, 30)), min_size=1, max_size=20))
+def test_a_batch_is_what_the_stream_says_whatever_was_read_ahead(length: int, batches: list[tuple[int, int]]) -> None:
+    packed = PackedSequences(Numbers(30 * length + length // 2), length)
+    for first, rows in batches:
+        stop = min(first + rows, 30)
+        read = packed.__getitems__(list(range(first, stop)))
+        assert read.numpy().tobytes() == np.arange(first * length, stop * length).tobytes()
+        assert read.shape == (stop - first, length)
+
+
+def test_small_batches_in_order_are_read_many_at_a_time_and_large_ones_one_by_one() -> None:
+    for length, reads in ((128, [(0, 16_384), (16_384, 25_600)]), (10_000, [(0, 40_000), (40_000, 80_000)])):
+        stream = Numbers(200 * length if length == 128 else 80_000)
+        packed = PackedSequences(stream, length)
+        for first in range(0, len(packed), 4):
+            packed.__getitems__(list(range(first, first + 4)))
+        assert stream.reads == reads
 
 
 def test_an_epoch_is_made_of_whole_steps(shards: Shards) -> None:
@@ -62,8 +91,8 @@ def test_documents_are_read_whole_in_the_order_drawn(shards: Shards) -> None:
             assert drawn.read(start, stop).tolist() == expected[start:stop]
     packed = PackedSequences(drawn, 16)
     assert len(packed) == 5
-    assert packed[1]["input_ids"].tolist() == expected[16:32]  # the border of two documents lies inside
-    assert PackedSequences(DrawnDocuments(shards, np.arange(5)), 16)[5]["input_ids"].tolist() == list(range(80, 96))
+    assert packed[1].tolist() == expected[16:32]  # the border of two documents lies inside
+    assert PackedSequences(DrawnDocuments(shards, np.arange(5)), 16)[5].tolist() == list(range(80, 96))
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=30), st.integers(0, 2**63), st.floats(0.1, 1), st.data())

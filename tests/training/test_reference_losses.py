@@ -12,7 +12,7 @@ from tiny import CONDITIONS
 from transformers import Trainer
 
 from domain_tokens.training import pretrain
-from domain_tokens.training.forward.full_batches import stacked
+from domain_tokens.training.forward.full_batches import with_labels
 
 TOLERANCE = {"loss": 2e-5, "grad_norm": 4e-4}
 """Relative. The code for CPUs without vector instructions (`ATEN_CPU_CAPABILITY=default`, with oneDNN and MKL held to
@@ -50,11 +50,10 @@ def decay_everything(patch: pytest.MonkeyPatch) -> None:
 
 
 def shift_labels(patch: pytest.MonkeyPatch) -> None:
-    def shifted(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-        batch = stacked(rows)
-        return batch | {"labels": torch.roll(batch["labels"], 1, dims=1)}
+    def shifted(ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        return with_labels(ids) | {"labels": torch.roll(ids, 1, dims=1)}
 
-    patch.setattr(pretrain, "stacked", shifted)
+    patch.setattr(pretrain, "with_labels", shifted)
 
 
 FAULTS: dict[str, str | Callable[[pytest.MonkeyPatch], None]] = {

@@ -16,7 +16,7 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.training.callbacks import lean
 from domain_tokens.training.callbacks.lean import LeanSteps
 from domain_tokens.training.callbacks.profile import PHASES, STEPS, WARM_UP, StepProfile
-from domain_tokens.training.forward.full_batches import FullBatches, stacked
+from domain_tokens.training.forward.full_batches import FullBatches
 
 NUM_STEPS = WARM_UP + STEPS + 1
 
@@ -155,7 +155,6 @@ def test_the_labels_of_full_batches_are_counted_once_for_every_shape(
     assert counted.count(2) == NUM_STEPS  # and once for every batch of an evaluation
     counted.clear()
     full = trainer(FullBatches, tmp_path)
-    full.data_collator = stacked
     full.train()
     assert sorted(counted) == [1, 2]
     assert numbers(full)[0] == numbers(plain)[0]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 SPLITS = ("train", "validation")
+_READ_AHEAD = 2**14  # tokens: a small model's batch is read in less time than it takes to find where it lies
 
 
 class TokenStream(Protocol):
@@ -149,9 +150,8 @@ class PackedSequences:
         multiple_of (`int`, *optional*, defaults to 1): the number of sequences is a multiple of this. If it is the
             number of sequences of one optimizer step, every step of every epoch is whole, on any number of processes.
 
-    An item is `{"input_ids": (sequence_length,)}`, int64; the labels are the same (`training.forward.full_batches`).
-    The class does not inherit from `torch.utils.data.Dataset`: a DataLoader needs only these three methods, and data
-    preparation saves the 1.4 s that importing torch takes.
+    An item is its ids, int64, of shape `(sequence_length,)`. The class does not inherit from `torch.utils.data.Dataset`:
+    a DataLoader needs only these three methods, and data preparation saves the 1.4 s that importing torch takes.
     """
 
     def __init__(self, stream: TokenStream, sequence_length: int, multiple_of: int = 1) -> None:
@@ -163,23 +163,34 @@ class PackedSequences:
                 f"the corpus holds {stream.num_tokens} tokens, fewer than the {multiple_of * sequence_length} "
                 "that are read at a time; add documents to corpus.sources"
             )
+        self._ahead, self._ahead_from = np.empty((0, sequence_length), dtype=np.int64), 0
 
     def __len__(self) -> int:
         return self.stream.num_tokens // (self.sequence_length * self.multiple_of) * self.multiple_of
 
-    def __getitem__(self, index: int) -> "dict[str, torch.Tensor]":
+    def __getitem__(self, index: int) -> "torch.Tensor":
         return self.__getitems__([index])[0]
 
-    def __getitems__(self, indices: list[int]) -> "list[dict[str, torch.Tensor]]":
-        """Return several items at once: what a DataLoader asks for."""
+    def __getitems__(self, indices: list[int]) -> "torch.Tensor":
+        """Return several items at once, of shape `(len(indices), sequence_length)`: what a DataLoader asks for.
+
+        They are not to be changed: neighbours are a view of what was read ahead.
+        """
         import torch
 
-        length, first = self.sequence_length, indices[0]
-        neighbours = indices == list(range(first, first + len(indices)))  # as in pretraining: one piece of the stream
-        pieces = [(first, len(indices))] if neighbours else [(index, 1) for index in indices]
-        read = (self.stream.read(start * length, (start + rows) * length) for start, rows in pieces)
-        rows = itertools.chain.from_iterable(torch.from_numpy(ids).view(-1, length).unbind() for ids in read)
-        return [{"input_ids": ids} for ids in rows]
+        first = indices[0] if indices else 0
+        stop = first + len(indices)
+        if indices != list(range(first, stop)):
+            return torch.from_numpy(np.concatenate([self._read(one, one + 1) for one in indices]))
+        # As in pretraining: one piece of the stream.
+        if not self._ahead_from <= first <= stop <= self._ahead_from + len(self._ahead):
+            rows = max(len(indices), _READ_AHEAD // self.sequence_length)
+            self._ahead, self._ahead_from = self._read(first, min(first + rows, len(self))), first
+        return torch.from_numpy(self._ahead[first - self._ahead_from : stop - self._ahead_from])
+
+    def _read(self, first: int, stop: int) -> np.ndarray:
+        length = self.sequence_length
+        return self.stream.read(first * length, stop * length).reshape(-1, length)
 
 
 def document_order(

@@ -24,7 +24,7 @@ from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work, last_value, read_metrics
 from domain_tokens.training.callbacks.samples import TextSamples, beginnings
-from domain_tokens.training.forward.full_batches import FullBatches, stacked
+from domain_tokens.training.forward.full_batches import FullBatches, with_labels
 from domain_tokens.training.forward.full_sequences import for_full_sequences
 from domain_tokens.training.forward.number_loss import NumberTokenLoss, NumberTokenTrainer
 from domain_tokens.training.inputs import require_corpus, stage_inputs
@@ -202,7 +202,7 @@ class Pretraining(TrainingRun):
             args=self.arguments,
             train_dataset=self.train,
             eval_dataset=self.validation,
-            data_collator=stacked,
+            data_collator=with_labels,
             processing_class=self.tokenizer,
         )
         if isinstance(trainer, NumberTokenTrainer):

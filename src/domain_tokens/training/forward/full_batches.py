@@ -8,9 +8,8 @@ import torch
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 
 
-def stacked(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Return full sequences as a batch, of shape `(rows, length)`; the labels are the ids, which the model shifts."""
-    ids = torch.stack([row["input_ids"] for row in rows])
+def with_labels(ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return full sequences of shape `(rows, length)` as a batch; the labels are the ids, which the model shifts."""
     return {"input_ids": ids, "labels": ids}
 
 
@@ -32,4 +31,4 @@ class FullBatches(WholeCheckpoints):
         return self._counted[shapes]
 
     def _get_collator_with_removed_columns(self, data_collator: Callable[..., Any], description: Any = None) -> Any:
-        return data_collator  # `stacked` returns what the model reads
+        return data_collator  # `with_labels` returns what the model reads
