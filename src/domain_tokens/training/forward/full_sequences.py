@@ -30,17 +30,17 @@ class GPT2Block(modeling_gpt2.GPT2Block):
     It has the name of the library's, by which FSDP finds the blocks.
     """
 
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return hidden states of the shape of `hidden`, `(rows, length, width)`."""
-        attention, (rows, length, _) = self.attn, hidden.shape
-        projected = attention.c_attn(self.ln_1(hidden)).view(rows, length, 3, attention.num_heads, attention.head_dim)
+    def forward(self, hidden: torch.Tensor, length: int) -> torch.Tensor:
+        """Return hidden states of the shape of `hidden`, `(rows * length, width)`."""
+        attention, mlp = self.attn, self.mlp
+        projected = attention.c_attn(self.ln_1(hidden)).view(-1, length, 3, attention.num_heads, attention.head_dim)
         query, key, value = (part.transpose(1, 2) for part in projected.unbind(2))
         attended = functional.scaled_dot_product_attention(
             query, key, value, dropout_p=attention.attn_dropout.p if self.training else 0.0,
             is_causal=length > 1, scale=attention.scaling,
         )  # fmt: skip
-        hidden = hidden + _dropped(attention.resid_dropout, attention.c_proj(attended.transpose(1, 2).flatten(-2)))
-        mlp = self.mlp
+        attended = attention.c_proj(attended.transpose(1, 2).reshape(hidden.shape))
+        hidden = hidden + _dropped(attention.resid_dropout, attended)
         return hidden + _dropped(mlp.dropout, mlp.c_proj(mlp.act(mlp.c_fc(self.ln_2(hidden)))))
 
 
@@ -53,11 +53,11 @@ class FullPositions(torch.nn.Embedding):
 
 
 class FlatConv1D(Conv1D):
-    """The library's linear layer, whose weight is transposed, with the product and the reshaping in one call."""
+    """The library's linear layer, whose weight is transposed, for hidden states that are already a matrix."""
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return values of shape `(..., out)` for hidden states of shape `(..., width)`."""
-        return functional.linear(hidden, self.weight.T, self.bias)
+        """Return values of shape `(positions, out)` for hidden states of shape `(positions, width)`."""
+        return torch.addmm(self.bias, hidden, self.weight)
 
 
 def _dropped(dropout: torch.nn.Dropout, values: torch.Tensor) -> torch.Tensor:
@@ -90,9 +90,11 @@ def hidden_states(model: GPT2LMHeadModel, input_ids: torch.Tensor) -> torch.Tens
     """Return what the head reads, of shape `(rows, length, width)`, of a model for full sequences."""
     body = model.transformer
     hidden = _dropped(body.drop, body.wte(input_ids) + body.wpe(input_ids))
+    # A matrix from block to block: every change of shape costs Python and the backward pass a little.
+    flat, length = hidden.flatten(0, 1), input_ids.shape[1]
     for block in body.h:
-        hidden = block(hidden)
-    return body.ln_f(hidden)
+        flat = block(flat, length)
+    return body.ln_f(flat.view(hidden.shape))
 
 
 def _loss_alone(
