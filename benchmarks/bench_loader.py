@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 
 from domain_tokens.cli.options import above_zero, whole_number
 from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards, draw_documents
-from domain_tokens.training.forward.full_batches import with_labels
+from domain_tokens.training.trainers.full_batches import with_labels
 
 LEAST_TOKENS = 100_000  # so that each of the files has documents
 

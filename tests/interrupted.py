@@ -33,9 +33,10 @@ from domain_tokens.runs.checkpoints.verified import newest_whole
 from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.layout import checkpoint_folder
 from domain_tokens.stopping.signals import StopSignals
-from domain_tokens.training.callbacks.checkpoints import SaveWeights, WholeCheckpoints
 from domain_tokens.training.callbacks.progress import quieten
+from domain_tokens.training.callbacks.saving import SaveWeights
 from domain_tokens.training.callbacks.stopping import StopTogether
+from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 
 KILLED = 9
 STEPS = 7
@@ -71,7 +72,7 @@ class Steps(TrainerCallback):
 
 def train(
     work: Path, callback: TrainerCallback | None = None, signals: StopSignals | None = None, **arguments: Any
-) -> WholeCheckpoints:
+) -> CheckpointTrainer:
     """Train for seven steps, two micro batches each, with dropout, from the newest whole checkpoint.
 
     One checkpoint is kept beside the best, and the weights of every third step. With `signals`, it is stopped as a
@@ -88,7 +89,7 @@ def train(
         "gradient_accumulation_steps": 2, "logging_steps": 1, "eval_strategy": "steps", "eval_steps": 2,
         "learning_rate": 1e-2, "report_to": "none", "use_cpu": True, "disable_tqdm": True,
     }  # fmt: skip
-    trainer = WholeCheckpoints(
+    trainer = CheckpointTrainer(
         model=model, args=TrainingArguments(**settings | arguments), train_dataset=rows, eval_dataset=rows[:2]
     )
     trainer.retention = Retention(newest=1, weights_every_tokens=3, tokens_per_step=1)

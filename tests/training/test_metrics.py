@@ -11,9 +11,12 @@ import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
+from domain_tokens.training import stage
 from domain_tokens.training.callbacks import metrics
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work, read_metrics
 from domain_tokens.training.devices import PEAK_FLOPS, known_device
+from domain_tokens.training.fitting import trial
+from domain_tokens.training.fitting.request import Request
 
 
 def work_at(step: int) -> Work:
@@ -140,3 +143,29 @@ def test_freed_memory_is_kept_unless_the_environment_says_otherwise(setting: dic
         [sys.executable, "-c", _TOUCHED_AGAIN], env=others | setting, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == expected
+
+
+def try_an_unknown_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = Request(
+        recipe=(str(folder / "none.yaml"),), stage="pretrain", sizes=(1,), num_processes=1, runs_at_a_time=1
+    )
+    (folder / "request.json").write_text(json.dumps(request.as_json()), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["trial", str(folder / "request.json"), str(folder / "tries.jsonl")])
+    trial.main()
+    assert "none.yaml" in (folder / "tries.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["stage", "trial"])
+def test_a_stage_keeps_freed_memory_and_so_does_the_trial_of_its_micro_batch(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[bool] = []
+    for module in (stage, trial):
+        monkeypatch.setattr(module, "keep_freed_memory", lambda: kept.append(True))
+        monkeypatch.setattr(module, "quieten", lambda: None)
+    monkeypatch.setattr(stage.atexit, "register", lambda function: None)
+    if kind == "stage":
+        stage.start_process()
+    else:
+        try_an_unknown_recipe(tmp_path, monkeypatch)
+    assert kept == [True]

@@ -25,13 +25,13 @@ from domain_tokens.runs.launcher import Launcher
 from domain_tokens.runs.micro_batches import MicroBatchTry, micro_batches_file, read_micro_batches
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.runs.stage_folder import StageFolder
-from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.fitting import search
 from domain_tokens.training.fitting.needs import check_found, vocabulary_size
 from domain_tokens.training.fitting.request import choose, gains
 from domain_tokens.training.fitting.search import Sharing, find_micro_batches
 from domain_tokens.training.forward.full_sequences import for_full_sequences
 from domain_tokens.training.model import prepare_to_train
+from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 
 KEY = "per_device_train_batch_size"
 SHAPE = (
@@ -335,7 +335,7 @@ def test_what_was_found_counts_as_if_the_recipe_had_given_it(tmp_path: Path) -> 
                 folder.refuse_other(auto, tmp_path)
 
 
-class Recorded(WholeCheckpoints):
+class Recorded(CheckpointTrainer):
     """Keeps each micro batch's share of its step's loss; what the library logs is rounded."""
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:

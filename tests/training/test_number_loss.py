@@ -9,7 +9,8 @@ import torch
 from test_sft_loss import EXAMPLES, by_hand, fresh_model, trainer_of
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast, TrainingArguments, default_data_collator
 
-from domain_tokens.training.forward.number_loss import NumberTokenLoss, NumberTokenTrainer
+from domain_tokens.training.forward.number_loss import NumberTokenLoss
+from domain_tokens.training.trainers.number_tokens import NumberTokenTrainer
 
 WEIGHT = 0.3
 

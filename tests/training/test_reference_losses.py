@@ -12,7 +12,7 @@ from tiny import CONDITIONS
 from transformers import Trainer
 
 from domain_tokens.training import pretrain
-from domain_tokens.training.forward.full_batches import with_labels
+from domain_tokens.training.trainers.full_batches import with_labels
 
 TOLERANCE = {"loss": 2e-5, "grad_norm": 4e-4}
 """Relative. The code for CPUs without vector instructions (`ATEN_CPU_CAPABILITY=default`, with oneDNN and MKL held to

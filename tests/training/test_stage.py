@@ -13,8 +13,8 @@ from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source, load_rec
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow, read_record
 from domain_tokens.training import stage as stage_module
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
-from domain_tokens.training.callbacks.checkpoints import SaveWeights
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work
+from domain_tokens.training.callbacks.saving import SaveWeights
 from domain_tokens.training.callbacks.stopping import StopTogether
 from domain_tokens.training.inputs import training_sources
 from domain_tokens.training.stage import TrainingRun, build_arguments

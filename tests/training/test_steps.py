@@ -1,5 +1,6 @@
 """What surrounds a step: a trainer that searches less computes the same, and a profile says where time goes."""
 
+import copy
 import gzip
 import json
 import re
@@ -13,10 +14,10 @@ from accelerate import DistributedType
 from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, Trainer, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.training.callbacks import lean
-from domain_tokens.training.callbacks.lean import LeanSteps
 from domain_tokens.training.callbacks.profile import PHASES, STEPS, WARM_UP, StepProfile
-from domain_tokens.training.forward.full_batches import FullBatches
+from domain_tokens.training.trainers import lean
+from domain_tokens.training.trainers.full_batches import FullBatchTrainer
+from domain_tokens.training.trainers.lean import LeanTrainer
 
 NUM_STEPS = WARM_UP + STEPS + 1
 
@@ -63,7 +64,7 @@ def test_a_lean_trainer_searches_no_folder_at_a_step_and_ends_the_same(
     plain = trainer(Trainer, tmp_path)
     plain.train()
     assert searched.count("lomo_optim") >= NUM_STEPS  # once this falls to 0, `lean.py` may lose a half
-    searching = trainer(LeanSteps, tmp_path)
+    searching = trainer(LeanTrainer, tmp_path)
     searched.clear()
     searching.train()
     assert "lomo_optim" not in searched
@@ -81,7 +82,7 @@ def test_gradients_are_clipped_as_the_library_clips_them(
     real = lean.clip_grads_with_norm_
     monkeypatch.setattr(lean, "clip_grads_with_norm_", lambda *given: (scaled.append(given[1]), real(*given)))
     found = []
-    for kind in (Trainer, LeanSteps):
+    for kind in (Trainer, LeanTrainer):
         made = trainer(kind, tmp_path)
         torch.manual_seed(2)
         for weight in list(made.model.parameters())[1:]:  # one has no gradient
@@ -92,11 +93,24 @@ def test_gradients_are_clipped_as_the_library_clips_them(
     torch.testing.assert_close(found[1], found[0], rtol=0, atol=0, equal_nan=True)
 
 
+def test_a_model_that_trained_can_be_copied_and_each_forgets_its_own_gradients(tmp_path: Path) -> None:
+    trained = trainer(LeanTrainer, tmp_path)
+    trained.train()
+    assert "zero_grad" in vars(trained.model)
+    other = copy.deepcopy(trained.model)
+    for model in (trained.model, other):
+        for weight in model.parameters():
+            weight.grad = torch.ones_like(weight)
+    other.zero_grad()
+    assert all(weight.grad is None for weight in other.parameters())
+    assert all(weight.grad is not None for weight in trained.model.parameters())
+
+
 @pytest.mark.parametrize("what", ["sharded", "scaled"])
 def test_gradients_that_are_not_whole_or_are_scaled_are_left_to_the_library(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = trainer(LeanSteps, tmp_path)
+    made = trainer(LeanTrainer, tmp_path)
     monkeypatch.setattr(Trainer, "_clip_grad_norm", lambda self, model: "the library's")
     assert made._clip_grad_norm(made.model) != "the library's"
     if what == "sharded":
@@ -110,9 +124,9 @@ def test_a_profile_writes_a_trace_and_shares_and_changes_no_number(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="domain_tokens")
-    plain = trainer(LeanSteps, tmp_path)
+    plain = trainer(LeanTrainer, tmp_path)
     plain.train()
-    profiled = trainer(LeanSteps, tmp_path)
+    profiled = trainer(LeanTrainer, tmp_path)
     file = tmp_path / "trace.json.gz"
     timed = StepProfile(profiled, "tiny", file)
     profiled.add_callback(timed)
@@ -132,7 +146,7 @@ def test_a_profile_writes_a_trace_and_shares_and_changes_no_number(
 
 
 def test_a_run_that_is_too_short_for_a_profile_is_refused(tmp_path: Path) -> None:
-    short = trainer(LeanSteps, tmp_path, steps=WARM_UP + STEPS - 1)
+    short = trainer(LeanTrainer, tmp_path, steps=WARM_UP + STEPS - 1)
     short.add_callback(StepProfile(short, "grpo", tmp_path / "trace.json.gz"))
     with pytest.raises(RecipeError, match=r"--profile: expected at least 13 steps .* but 12 are left of grpo"):
         short.train()
@@ -154,7 +168,7 @@ def test_the_labels_of_full_batches_are_counted_once_for_every_shape(
     plain.train()
     assert counted.count(2) == NUM_STEPS  # and once for every batch of an evaluation
     counted.clear()
-    full = trainer(FullBatches, tmp_path)
+    full = trainer(FullBatchTrainer, tmp_path)
     full.train()
     assert sorted(counted) == [1, 2]
     assert numbers(full)[0] == numbers(plain)[0]

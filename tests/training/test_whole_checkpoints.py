@@ -32,7 +32,7 @@ from transformers import TrainerCallback, TrainerState
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.checkpoints import room
 from domain_tokens.runs.checkpoints.verified import damage_of, newest_whole, saved_steps
-from domain_tokens.training.callbacks import finite
+from domain_tokens.training.trainers import finite
 
 
 @pytest.fixture(scope="module")

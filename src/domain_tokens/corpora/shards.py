@@ -150,8 +150,9 @@ class PackedSequences:
         multiple_of (`int`, *optional*, defaults to 1): the number of sequences is a multiple of this. If it is the
             number of sequences of one optimizer step, every step of every epoch is whole, on any number of processes.
 
-    An item is its ids, int64, of shape `(sequence_length,)`. The class does not inherit from `torch.utils.data.Dataset`:
-    a DataLoader needs only these three methods, and data preparation saves the 1.4 s that importing torch takes.
+    An item is its ids, int64, of shape `(sequence_length,)`. The class does not inherit from
+    `torch.utils.data.Dataset`: a DataLoader needs only these three methods, and data preparation saves the 1.4 s that
+    importing torch takes.
     """
 
     def __init__(self, stream: TokenStream, sequence_length: int, multiple_of: int = 1) -> None:

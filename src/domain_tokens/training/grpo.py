@@ -31,7 +31,6 @@ from domain_tokens.tokenization.facts import IdRanges, count_facts
 from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
-from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
 from domain_tokens.training.forward.adapters import give_head_its_bias
@@ -50,6 +49,7 @@ from domain_tokens.training.reinforcement.pass_rates import (
 )
 from domain_tokens.training.rewards import reward_functions
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
+from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -226,7 +226,7 @@ class Reinforcement(PostTrainingRun):
             **self.account.as_fields(),
         }
 
-    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
+    def make_trainer(self, counter: Counter) -> CheckpointTrainer:
         """Return TRL's trainer over the prompts, with an additional reward function that counts."""
         functions, weights = reward_functions(self.recipe.rewards, self._answers, id_ranges(self.tokenizer))
         # TRL passes every completion to its reward functions; the last one has weight 0 and only counts.
@@ -289,7 +289,7 @@ class Reinforcement(PostTrainingRun):
                 shutil.copyfile(self.paths.work / name, folder / name)
 
 
-class CompletionTrainer(WholeCheckpoints, GRPOTrainer):
+class CompletionTrainer(CheckpointTrainer, GRPOTrainer):
     """A `GRPOTrainer` that counts each micro batch in the process that computes it, and keeps some completions."""
 
     _kept: KeptCompletions | None = None

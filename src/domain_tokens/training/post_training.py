@@ -19,13 +19,13 @@ from domain_tokens.runs.layout import CONTAMINATION, EXAMPLES, StagePaths
 from domain_tokens.runs.records import AnswerEnds, Contamination, Fields, PortionRecord, write_rows
 from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.training.callbacks.accounting import Counter, counted_work, training_flops
-from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import Work
 from domain_tokens.training.chat_data import ExampleAccount, write_list
 from domain_tokens.training.forward.adapters import adapted, lora_config, merged
 from domain_tokens.training.inputs import Predecessor, find_predecessor, lora_fields, stage_inputs
 from domain_tokens.training.model import Adapted, computed_parameters, load_model, num_parameters
 from domain_tokens.training.stage import TrainingRun
+from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 
 
 class PostTrainingRun(TrainingRun):
@@ -117,7 +117,7 @@ class PostTrainingRun(TrainingRun):
             return {}
         return {**lora_fields(self.recipe, self.stage), "trained_parameters": self.adapters.trained}
 
-    def save_final(self, trainer: WholeCheckpoints, folder: Path) -> None:
+    def save_final(self, trainer: CheckpointTrainer, folder: Path) -> None:
         """Save the whole model, with adapters merged into it."""
         if self.peft_config is None:
             super().save_final(trainer, folder)

@@ -21,12 +21,10 @@ from domain_tokens.runs.records import Fields, Manifest, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import base_sha256, intervention_of
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
-from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work, last_value, read_metrics
 from domain_tokens.training.callbacks.samples import TextSamples, beginnings
-from domain_tokens.training.forward.full_batches import FullBatches, with_labels
 from domain_tokens.training.forward.full_sequences import for_full_sequences
-from domain_tokens.training.forward.number_loss import NumberTokenLoss, NumberTokenTrainer
+from domain_tokens.training.forward.number_loss import NumberTokenLoss
 from domain_tokens.training.inputs import require_corpus, stage_inputs
 from domain_tokens.training.model import (
     computed_parameters,
@@ -38,6 +36,9 @@ from domain_tokens.training.model import (
     weights_sha256,
 )
 from domain_tokens.training.stage import TrainingRun, build_arguments, matched_settings, num_processes, start_process
+from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
+from domain_tokens.training.trainers.full_batches import FullBatchTrainer, with_labels
+from domain_tokens.training.trainers.number_tokens import NumberTokenTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +187,7 @@ class Pretraining(TrainingRun):
         }
         return base | matched_settings(self.recipe, self.stage, self.model, self.arguments) | compute
 
-    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
+    def make_trainer(self, counter: Counter) -> CheckpointTrainer:
         """Return the trainer of full batches, or the one with the number-token loss if the recipe asks for it.
 
         Nothing is counted, because every sequence is full.
@@ -196,7 +197,7 @@ class Pretraining(TrainingRun):
             f"{num_parameters(self.model):,}", f"{self.arguments.max_steps:,}", f"{self.tokens_per_step:,}",
             f"{self.train.stream.num_tokens:,}", self.tokens / self.epoch_tokens,
         )  # fmt: skip
-        kind = NumberTokenTrainer if self.recipe.number_token_loss else FullBatches
+        kind = NumberTokenTrainer if self.recipe.number_token_loss else FullBatchTrainer
         trainer = kind(
             model=self.model,
             args=self.arguments,

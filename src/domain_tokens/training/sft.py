@@ -24,7 +24,6 @@ from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.tokenization.facts import IdRanges, count_facts
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
-from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import (
     ExampleAccount,
@@ -41,6 +40,7 @@ from domain_tokens.training.inputs import Predecessor
 from domain_tokens.training.model import context_length
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
+from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class FineTuning(PostTrainingRun):
             arguments.max_steps = self.packed_steps
         return arguments
 
-    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
+    def make_trainer(self, counter: Counter) -> CheckpointTrainer:
         """Return TRL's trainer over the questions and answers."""
         arguments = self._trl_arguments()
         trainer = AnswerTrainer(
@@ -221,7 +221,7 @@ class FineTuning(PostTrainingRun):
         return {**self._epoch, "train_loss": last_value(rows, "loss"), **validation}
 
 
-class AnswerTrainer(WholeCheckpoints, SFTTrainer):
+class AnswerTrainer(CheckpointTrainer, SFTTrainer):
     """An `SFTTrainer` that counts each micro batch in the process that computes it, and may weight examples alike.
 
     Attributes:

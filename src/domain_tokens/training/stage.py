@@ -39,10 +39,10 @@ from domain_tokens.stopping.parent import end_with_launcher
 from domain_tokens.stopping.signals import StopSignals
 from domain_tokens.tokenization.contract import copy_tokenizer, load_tokenizer
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, ledger_entry
-from domain_tokens.training.callbacks.checkpoints import SaveWeights, WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, read_metrics
 from domain_tokens.training.callbacks.profile import StepProfile
 from domain_tokens.training.callbacks.progress import quieten, show_progress
+from domain_tokens.training.callbacks.saving import SaveWeights
 from domain_tokens.training.callbacks.stopping import StopTogether
 from domain_tokens.training.callbacks.trackers import check_trackers, name_tensorboard, tracker_names
 from domain_tokens.training.devices import keep_freed_memory
@@ -51,6 +51,7 @@ from domain_tokens.training.fitting.needs import check_found
 from domain_tokens.training.inputs import Predecessor, recorded_sources, training_sources
 from domain_tokens.training.model import num_parameters
 from domain_tokens.training.preflight import preflight
+from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class TrainingRun(ABC):
         """What must be equal in every condition, computed before the first step."""
 
     @abstractmethod
-    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
+    def make_trainer(self, counter: Counter) -> CheckpointTrainer:
         """Return the trainer, without callbacks.
 
         Args:
@@ -162,7 +163,7 @@ class TrainingRun(ABC):
         """The number of parameters that are trained."""
         return num_parameters(self.model)
 
-    def save_final(self, trainer: WholeCheckpoints, folder: Path) -> None:
+    def save_final(self, trainer: CheckpointTrainer, folder: Path) -> None:
         """Save the trained model. Called in all processes, because each may hold part of the weights."""
         trainer.save_model(str(folder))
 
@@ -242,7 +243,7 @@ class TrainingRun(ABC):
         check_found(self.recipe, self.stage, device_name(), allow_change)
         return {"device": device_name()}
 
-    def _prepared_trainer(self, counter: Counter, stopping: StopTogether) -> WholeCheckpoints:
+    def _prepared_trainer(self, counter: Counter, stopping: StopTogether) -> CheckpointTrainer:
         trainer = self.make_trainer(counter)
         if "tensorboard" in self.arguments.report_to:
             name_tensorboard(trainer, self.recipe, self.stage)
@@ -254,7 +255,7 @@ class TrainingRun(ABC):
             trainer.add_callback(callback)
         return trainer
 
-    def _train(self, trainer: WholeCheckpoints) -> None:
+    def _train(self, trainer: CheckpointTrainer) -> None:
         (checkpoint,) = broadcast_object_list([self._checkpoint() if PartialState().is_main_process else None])
         if checkpoint is not None:
             step = checkpoint.name.rpartition("-")[2]

@@ -29,13 +29,13 @@ from domain_tokens.runs.layout import VERIFIER, verifier_paths
 from domain_tokens.runs.records import AnswerEnds, Fields, MetricsRow
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, counted_work, training_flops
-from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work, last_value
 from domain_tokens.training.chat_data import ExampleAccount, training_examples
 from domain_tokens.training.inputs import training_sources, without_uses
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes
+from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 from domain_tokens.verifier.estimators import Judged, majority_at, pass_at, ranked_pairs, verify_at
 from domain_tokens.verifier.records import SampledQuestion
 from domain_tokens.verifier.sampling import Generator, Part, Question, Sampled, sample
@@ -167,7 +167,7 @@ class VerifierTraining(PostTrainingRun):
             **self.account.as_fields(),
         }
 
-    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
+    def make_trainer(self, counter: Counter) -> CheckpointTrainer:
         """Return the library's trainer over the labelled solutions."""
         train, held_out = self.split()
         if len({one.is_right for one in train}) < 2:
@@ -305,7 +305,7 @@ def collate(padding: int, batch: list[Labelled]) -> dict[str, torch.Tensor]:
     }
 
 
-class VerifierTrainer(WholeCheckpoints, Trainer):
+class VerifierTrainer(CheckpointTrainer, Trainer):
     """A `Trainer` whose loss is a verifier's, and that counts each micro batch.
 
     Attributes:

@@ -1,1 +1,1 @@
-"""Parts of every trainer: callbacks for progress, metrics and accounting, and whole checkpoints."""
+"""Parts of every trainer that the library calls: progress, metrics, accounting, stopping."""

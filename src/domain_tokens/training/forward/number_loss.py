@@ -11,7 +11,6 @@ import torch
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast, Trainer
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.training.forward.full_batches import FullBatches
 
 
 class NumberTokenLoss:
@@ -73,16 +72,3 @@ class NumberTokenLoss:
         scaled = divisor is not None and trainer.args.average_tokens_across_devices
         total = lengths.sum().clamp(min=1) if divisor is None else divisor
         return self.weight * distance.sum() / total * (trainer.accelerator.num_processes if scaled else 1)
-
-
-class NumberTokenTrainer(FullBatches):
-    """The trainer of pretraining with the number-token loss added in training, not in evaluation."""
-
-    number_loss: NumberTokenLoss
-
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Return the micro batch's share of the step's loss."""
-        loss = super().compute_loss(model, inputs, *args, **kwargs)
-        if not self.model.training:
-            return loss
-        return loss + self.number_loss.of_step(self, inputs["labels"], kwargs["num_items_in_batch"])

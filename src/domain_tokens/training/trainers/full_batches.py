@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
+from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 
 
 def with_labels(ids: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -13,7 +13,7 @@ def with_labels(ids: torch.Tensor) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "labels": ids}
 
 
-class FullBatches(WholeCheckpoints):
+class FullBatchTrainer(CheckpointTrainer):
     """The trainer of pretraining, which counts the labels of a step once for every shape of its batches.
 
     The library counts them at every step, over all processes. Here batches of one shape have equally many, and at each
@@ -29,6 +29,15 @@ class FullBatches(WholeCheckpoints):
         if shapes not in self._counted:
             self._counted[shapes] = super()._get_num_items_in_batch(batch_samples, device)
         return self._counted[shapes]
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the micro batch's share of the step's loss, and the model's outputs if they are asked for."""
+        if return_outputs or self.label_smoother is not None or self.accelerator.num_processes > 1:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        # What the library's comes to, without a multiplication by the one process that there is.
+        return model(**inputs, num_items_in_batch=num_items_in_batch).loss
 
     def _get_collator_with_removed_columns(self, data_collator: Callable[..., Any], description: Any = None) -> Any:
         return data_collator  # `with_labels` returns what the model reads

@@ -1,6 +1,7 @@
 """Keeps the library from searching, at every step, for what does not change during a run."""
 
 import sys
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,7 +14,7 @@ from transformers import Trainer
 _ASKED_FOR = "lomo_optim"
 
 
-class LeanSteps(Trainer):
+class LeanTrainer(Trainer):
     """A `Trainer` whose steps cost less of Python and compute the same numbers."""
 
     _weights: int | None = None
@@ -43,13 +44,15 @@ class LeanSteps(Trainer):
             return norm
         if self._parameters is None:
             self._parameters = list(model.parameters())
-            model.zero_grad = self._forget_gradients  # type: ignore[method-assign]  # the library walks at every step
+            # The library's walks through all modules at every step.
+            model.zero_grad = partial(_forget_gradients, self._parameters)  # type: ignore[method-assign]
         weights = self._parameters
         norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
         if not self.args.max_grad_norm / (norm + 1e-6) >= 1:  # a norm that is no number is clipped, too
             clip_grads_with_norm_(weights, self.args.max_grad_norm, norm)
         return norm
 
-    def _forget_gradients(self, set_to_none: bool = True) -> None:
-        for weight in self._parameters or ():
-            weight.grad = None
+
+def _forget_gradients(weights: list[torch.nn.Parameter], set_to_none: bool = True) -> None:
+    for weight in weights:
+        weight.grad = None

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from domain_tokens.training.callbacks.lean import LeanSteps
 from domain_tokens.training.callbacks.metrics import refuse_not_finite
+from domain_tokens.training.trainers.lean import LeanTrainer
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class _Seen:
     arrived: Any  # a `torch.cuda.Event`, which has no type without CUDA
 
 
-class FiniteSteps(LeanSteps):
+class FiniteTrainer(LeanTrainer):
     """A `Trainer` that checks the loss and the gradient norm of every step; the library looks at none.
 
     On a CPU, the optimizer takes no step on a number that is not finite. A GPU works behind Python, which would wait

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from domain_tokens.runs.checkpoints.retention import Retention, remove_old
 from domain_tokens.runs.checkpoints.writing import begin_checkpoint, finish_checkpoint, staging_folder
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import checkpoint_folder
-from domain_tokens.training.callbacks.finite import FiniteSteps
+from domain_tokens.training.trainers.finite import FiniteTrainer
 
 
-class WholeCheckpoints(FiniteSteps):
+class CheckpointTrainer(FiniteTrainer):
     """A `Trainer` that is never without a whole checkpoint once it has saved one.
 
     The library's own save (transformers 5.23) writes to the folder that it will resume from, and removes older
@@ -92,21 +91,3 @@ class WholeCheckpoints(FiniteSteps):
 
 def _window_file() -> str:
     return f"log_window_{PartialState().process_index}.json"
-
-
-class SaveWeights(TrainerCallback):
-    """Asks for a checkpoint at the steps whose weights are kept for good, beside those of `save_steps`.
-
-    Args:
-        retention (`Retention`): says which these are.
-    """
-
-    def __init__(self, retention: Retention) -> None:
-        self._retention = retention
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
-    ) -> None:
-        """Ask for it."""
-        if self._retention.keeps_weights(state.global_step) and args.save_strategy != "no":
-            control.should_save = True
