@@ -143,7 +143,7 @@ def test_blocks_are_found_by_the_librarys_name_and_can_be_computed_again_in_the_
     for one in (plain, again):
         for_full_sequences(one)
         assert {type(block).__name__ for block in one.transformer.h} == set(one._no_split_modules)
-    again.gradient_checkpointing_enable()
+    again.activation_checkpointing_enable()
     calls = []
     again.transformer.h[0].ln_1.register_forward_hook(lambda *_: calls.append(None))
     torch.testing.assert_close(loss_and_gradients(again.train()), loss_and_gradients(plain.train()))
