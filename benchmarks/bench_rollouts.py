@@ -19,8 +19,8 @@ import torch
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
 from domain_tokens.cli.options import whole_number
-from domain_tokens.training.forward.rollouts import let_ended_rows_leave
 from domain_tokens.training.model import prepare_to_train
+from domain_tokens.training.reinforcement.rollouts import let_ended_rows_leave
 
 END, PROMPT = 0, 40  # tokens of a prompt
 

@@ -88,21 +88,25 @@ class PlainLoop:
         self.model, self.batches, self.accumulation, self.bf16 = model, batches, accumulation, bf16
         self.device = next(model.parameters()).device
         self.call = torch.compile(model) if compiled else model
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.1, fused=True
-        )
+        decayed = [weight for weight in model.parameters() if weight.dim() > 1]
+        others = [weight for weight in model.parameters() if weight.dim() == 1]  # biases and norms, as in ours
+        groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.95), fused=True)
 
     def step(self) -> torch.Tensor:
         """Train one step; return its loss, still on the device."""
-        total = torch.zeros((), device=self.device)
+        total: torch.Tensor | None = None
         for _ in range(self.accumulation):
             ids = next(self.batches).to(self.device, non_blocking=True)
             targets = functional.pad(ids[:, 1:], (0, 1), value=-100)  # the last id predicts nothing, as in ours
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                loss = self.call(ids, targets) / self.accumulation
+                loss = self.call(ids, targets)
+            if self.accumulation > 1:
+                loss = loss / self.accumulation
             loss.backward()
-            total += loss.detach()
+            total = loss.detach() if total is None else total + loss.detach()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        assert total is not None
         return total

@@ -144,7 +144,11 @@ def test_the_hash_of_the_code_that_trains_is_that_of_every_file(
     assert environment().code_sha256 == CODE_SHA256
     found = set()
     monkeypatch.setattr(provenance, "_PACKAGE", tmp_path)
-    for name in ("training/rewards.py", "training/callbacks/metrics.py", "evaluation/models/token_scores.py"):
+    for name in (
+        "training/reinforcement/rewards.py",
+        "training/callbacks/metrics.py",
+        "evaluation/models/token_scores.py",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
         found.add(provenance._code_sha256())

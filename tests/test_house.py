@@ -5,6 +5,7 @@ Every rule is a function from a file's path and source to what breaks it, and is
 
 import ast
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -162,3 +163,14 @@ def test_the_architecture_has_a_line_for_every_file() -> None:
     files = {path for path in SOURCES if path.name != "__init__.py" and "answer_accuracy" not in path.parts}
     assert len(files) > 100
     assert found == files
+
+
+def test_the_architecture_tells_the_layers_that_are_checked() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ][0]
+    layers = [layer.split(" : ") for layer in contract["layers"]]
+    assert len(layers) > 10
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+    told = text.split("(`tool.importlinter` in `pyproject.toml`): ", 1)[1].split(". ", 1)[0]
+    assert [re.findall(r"`(\w+)`", layer) for layer in told.split(" >")] == layers

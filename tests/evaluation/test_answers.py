@@ -74,7 +74,7 @@ def test_an_answer_is_expanded_once(tokenizers, monkeypatch: pytest.MonkeyPatch)
     from domain_tokens.recipe import Rewards
     from domain_tokens.recipe.schema import Evaluation
     from domain_tokens.tokenization.facts import GPT2_IDS
-    from domain_tokens.training.rewards import reward_functions
+    from domain_tokens.training.reinforcement.rewards import reward_functions
 
     expanded: Counter[str] = Counter()
 

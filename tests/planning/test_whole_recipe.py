@@ -76,7 +76,7 @@ def test_prompts_must_be_enough_for_answers_that_serve_several_steps(own: dict[s
         ("pretrain.optim", "adamw_bad", "pretrain.optim: invalid choice"),
         ("pretrain.optim", "adamw_8bit", "pretrain.optim: You need to install"),
         ("pretrain.lr_scheduler_type", "cosin", "pretrain.lr_scheduler_type: invalid choice"),
-        ("pretrain.lr_scheduler_kwargs", {"min_lr_rat": 0.1}, "lr_scheduler_kwargs: get_cosine_with_min_lr"),
+        ("pretrain.lr_scheduler_kwargs", {"min_lr_rat": 0.1}, "cosine_with_min_lr has no argument 'min_lr_rat'"),
         ("budget.grpo_completions_per_step", 1616, "grpo_prompts: 200 prompts, but 202 are answered at a time"),
         ("corpus.sources", [], "corpus.sources: empty"),
         ("evaluation.max_new_tokens", 128, "evaluation.max_new_tokens: expected at most 127"),

@@ -20,8 +20,8 @@ from domain_tokens.recipe import RecipeError, Rewards, load_recipe
 from domain_tokens.tokenization.facts import FACTS, GPT2_IDS
 from domain_tokens.tokenization.intervention import Intervention, load_intervention
 from domain_tokens.tokenization.rewriter import inject
-from domain_tokens.training import rewards
-from domain_tokens.training.rewards import (
+from domain_tokens.training.reinforcement import rewards
+from domain_tokens.training.reinforcement.rewards import (
     BONUSES,
     FUNCTIONS,
     answer_format,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
-from domain_tokens.training.forward import rollouts
+from domain_tokens.training.reinforcement import rollouts
 
 END, PAD = 7, 0
 

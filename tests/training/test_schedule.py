@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer
 
-from domain_tokens.recipe import load_recipe
+from domain_tokens.recipe import RecipeError, load_recipe
 from domain_tokens.training.pretrain import Pretraining
 
 ON_CPU = ("pretrain.bf16=false", "pretrain.tf32=null")
@@ -61,6 +61,26 @@ def test_the_learning_rate_of_the_full_recipe(
     built = trainer(root, tmp_path, condition, *ON_CPU, *overrides)
     assert built.args.max_steps == 19_073
     assert rates(built, *steps) == pytest.approx(expected, rel=2e-4, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("lr_scheduler_type=warmup_stable_decay",), "warmup_stable_decay needs 'num_decay_steps'"),
+        (("lr_scheduler_kwargs.min_lr_rat=0.1",), "cosine_with_min_lr has no argument 'min_lr_rat'"),
+        (("optim=apollo_adamw",), "pretrain.optim: .*apollo"),
+    ],
+    ids=["missing", "misspelled", "not installed"],
+)
+def test_a_stage_refuses_a_schedule_or_an_optimizer_before_work_and_draws_nothing_to_see_it(
+    overrides: tuple[str, ...], message: str, root, tmp_path
+) -> None:
+    recipe = [str(root / "recipes/baseline.yaml"), f"output_dir={tmp_path}", *ON_CPU]
+    drawn = torch.get_rng_state()
+    assert Pretraining(load_recipe(recipe)).arguments.max_steps > 0
+    assert torch.equal(torch.get_rng_state(), drawn)
+    with pytest.raises(RecipeError, match=message):
+        Pretraining(load_recipe([*recipe, *(f"pretrain.{one}" for one in overrides)]))
 
 
 def test_matrices_decay_and_biases_and_norms_do_not(root, tmp_path) -> None:

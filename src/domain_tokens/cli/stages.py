@@ -107,7 +107,7 @@ def _read_command_line(description: str | None, name: "StageName") -> argparse.N
         parser.add_argument(
             "--profile",
             action="store_true",
-            help="write a trace of 10 steps behind 3 of warm-up to the folder of checkpoints (trace.json.gz, for "
+            help="write a trace of 10 steps after 3 of warm-up to the folder of checkpoints (trace.json.gz, for "
             "https://ui.perfetto.dev) and print the share of time in data, forward, backward and optimizer; the "
             "result is the same",
         )

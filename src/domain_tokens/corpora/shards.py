@@ -175,7 +175,8 @@ class PackedSequences:
     def __getitems__(self, indices: list[int]) -> "torch.Tensor":
         """Return several items at once, of shape `(len(indices), sequence_length)`: what a DataLoader asks for.
 
-        They are not to be changed: neighbours are a view of what was read ahead.
+        They are not to be changed: neighbours are a view of what was read ahead. Where several processes or workers
+        take turns with small batches, each reads all.
         """
         import torch
 
@@ -185,7 +186,8 @@ class PackedSequences:
             return torch.from_numpy(np.concatenate([self._read(one, one + 1) for one in indices]))
         # As in pretraining: one piece of the stream.
         if not self._ahead_from <= first <= stop <= self._ahead_from + len(self._ahead):
-            rows = max(len(indices), _READ_AHEAD // self.sequence_length)
+            batches = max(1, _READ_AHEAD // (self.sequence_length * max(1, len(indices))))
+            rows = batches * len(indices)
             self._ahead, self._ahead_from = self._read(first, min(first + rows, len(self))), first
         return torch.from_numpy(self._ahead[first - self._ahead_from : stop - self._ahead_from])
 

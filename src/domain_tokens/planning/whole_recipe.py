@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from accelerate.utils import DynamoBackend
-from transformers import GenerationConfig, Trainer, TrainingArguments, get_scheduler
+from transformers import GenerationConfig, TrainingArguments
 from transformers.utils import is_liger_kernel_available
 from trl import GRPOConfig
 
@@ -50,13 +50,12 @@ from domain_tokens.tokenization.intervention import load_canonical_table, load_i
 from domain_tokens.training.callbacks.trackers import check_trackers
 from domain_tokens.training.chat_data import answer_check, check_share, check_training_data
 from domain_tokens.training.model import new_model
+from domain_tokens.training.optimizers import check_optimizer
 from domain_tokens.training.stage import requested, trainer_settings
 
 _MAX_IDS = 2**16  # shards hold ids of 16 bits
-_SOME_STEPS = 1000  # in place of those that follow from the size of data
 _MAX_BYTES_READ = 200_000_000
 _SAMPLE = 200  # of generated examples, whose lengths are much alike
-_PLATEAU = "reduce_lr_on_plateau"  # its step needs a measurement
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ def check_recipe(recipe: Recipe, launch: Launch, trains_here: bool) -> Checked:
         if trains_here:
             check_device(choose_device("training", launch.num_processes), section, values)
         check_launcher(launch.launcher, requested(section, arguments, steps[stage], values))
-        _try_optimizer(section, arguments)
+        check_optimizer(section, arguments)
         check_trackers(section, arguments)
         _try_extras(section, arguments)
     if trainers.grpo is not None:
@@ -205,30 +204,6 @@ def _build_model(recipe: Recipe, vocabulary_size: int) -> None:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise RecipeError(f"model: transformers cannot build it: {first_line(error)}") from error
-
-
-def _try_optimizer(section: str, arguments: TrainingArguments) -> None:
-    """Take one step of the stage's optimizer and schedule with a tiny model."""
-    model = torch.nn.Linear(2, 2)
-    total = arguments.max_steps if arguments.max_steps > 0 else _SOME_STEPS
-    key = "optim"
-    try:
-        kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments, model)
-        optimizer = kind(model.parameters(), **{k: v for k, v in settings.items() if k != "params"})
-        key = "lr_scheduler_type or lr_scheduler_kwargs"
-        schedule = get_scheduler(
-            arguments.lr_scheduler_type,
-            optimizer,
-            num_warmup_steps=arguments.get_warmup_steps(total),
-            num_training_steps=total,
-            scheduler_specific_kwargs=arguments.lr_scheduler_kwargs,
-        )
-        if arguments.lr_scheduler_type != _PLATEAU:
-            model(torch.ones(1, 2)).sum().backward()
-            optimizer.step()
-            schedule.step()
-    except Exception as error:  # optimizers of many libraries, each with errors of its own
-        raise RecipeError(f"{section}.{key}: {first_line(error)}") from error
 
 
 def _try_extras(section: str, arguments: TrainingArguments) -> None:

@@ -34,7 +34,6 @@ from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
 from domain_tokens.training.forward.adapters import give_head_its_bias
-from domain_tokens.training.forward.rollouts import let_ended_rows_leave
 from domain_tokens.training.inputs import REWARDS_VERSION, pass_rate_files, reward_bonus
 from domain_tokens.training.model import context_length
 from domain_tokens.training.post_training import PostTrainingRun
@@ -47,7 +46,8 @@ from domain_tokens.training.reinforcement.pass_rates import (
     refuse_too_low,
     undecided,
 )
-from domain_tokens.training.rewards import reward_functions
+from domain_tokens.training.reinforcement.rewards import reward_functions
+from domain_tokens.training.reinforcement.rollouts import let_ended_rows_leave
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 

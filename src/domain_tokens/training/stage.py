@@ -50,6 +50,7 @@ from domain_tokens.training.fitting.memory import device_name
 from domain_tokens.training.fitting.needs import check_found
 from domain_tokens.training.inputs import Predecessor, recorded_sources, training_sources
 from domain_tokens.training.model import num_parameters
+from domain_tokens.training.optimizers import check_optimizer
 from domain_tokens.training.preflight import preflight
 from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 
@@ -223,7 +224,7 @@ class TrainingRun(ABC):
         counter = Counter()
         signals = StopSignals(end_with_launcher())
         stopping = StopTogether(signals, self.steps_between_resumable)
-        trainer = self._prepared_trainer(counter, stopping)
+        trainer = self.prepared_trainer(counter, stopping)
         if profile and PartialState().is_main_process:
             trainer.add_callback(StepProfile(trainer, self.ledger_name, self.paths.work / TRACE))
         with full_disk(self.paths.work, checkpoint_size):
@@ -243,7 +244,8 @@ class TrainingRun(ABC):
         check_found(self.recipe, self.stage, device_name(), allow_change)
         return {"device": device_name()}
 
-    def _prepared_trainer(self, counter: Counter, stopping: StopTogether) -> CheckpointTrainer:
+    def prepared_trainer(self, counter: Counter, stopping: StopTogether) -> CheckpointTrainer:
+        """Return the trainer with all its callbacks, but for those that show progress."""
         trainer = self.make_trainer(counter)
         if "tensorboard" in self.arguments.report_to:
             name_tensorboard(trainer, self.recipe, self.stage)
@@ -383,8 +385,14 @@ def build_arguments(
     derived |= _over_gloo() if device == "cpu" and num_processes() > 1 else {}
     arguments = parse_arguments(kind, dict(values), section, derived)
     check_trackers(section, arguments)
+    check_optimizer(section, arguments, arguments.device)
     check_launcher(launcher_of(os.environ), requested(section, arguments, accumulation, values))
     check_sharding(launcher_of(os.environ), device)
+    _check_connected(arguments)
+    return arguments
+
+
+def _check_connected(arguments: TrainingArguments) -> None:
     state = PartialState()
     connected = num_processes() == 1 or state.distributed_type != DistributedType.NO
     if not connected or not arguments.world_size == state.num_processes == num_processes():
@@ -392,7 +400,6 @@ def build_arguments(
             f"the launcher started {num_processes()} processes, but accelerate did not connect them, so each would "
             "train a separate model; use another file from accelerate_configs/ on this machine"
         )
-    return arguments
 
 
 def matched_settings(

@@ -34,7 +34,8 @@ class FullBatchTrainer(CheckpointTrainer):
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Return the micro batch's share of the step's loss, and the model's outputs if they are asked for."""
-        if return_outputs or self.label_smoother is not None or self.accelerator.num_processes > 1:
+        own = self.label_smoother is not None or self.compute_loss_func is not None
+        if return_outputs or own or self.accelerator.num_processes > 1 or self.args.n_gpu > 1:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         # What the library's comes to, without a multiplication by the one process that there is.
         return model(**inputs, num_items_in_batch=num_items_in_batch).loss
