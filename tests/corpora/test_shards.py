@@ -56,6 +56,26 @@ def test_a_batch_is_what_the_stream_says_whatever_was_read_ahead(length: int, ba
         assert read.shape == (stop - first, length)
 
 
+@given(st.integers(50, 2000), st.lists(st.lists(st.integers(0, 29), min_size=1, max_size=4), min_size=1, max_size=20))
+def test_sequences_in_any_order_are_those_of_the_stream(length: int, batches: list[list[int]]) -> None:
+    packed = PackedSequences(Numbers(30 * length), length)
+    for indices in [[0, 1], [1, 3, 2], [4, 9, 6], *batches]:
+        assert packed.__getitems__(indices)[:, 0].tolist() == [one * length for one in indices]
+
+
+def test_a_batch_that_is_kept_stays_what_it_was_when_more_is_read() -> None:
+    packed = PackedSequences(Numbers(30 * 4096), 4096)
+    kept = [packed.__getitems__([row]) for row in range(30)]
+    assert len(packed.stream.reads) > 3
+    assert np.concatenate(kept).flatten().tolist() == list(range(30 * 4096))
+
+
+@pytest.mark.parametrize("indices", [[29, 30], [30], [-1], [3, -1], [0, 30]], ids=str)
+def test_a_sequence_that_is_not_there_is_refused(indices: list[int]) -> None:
+    with pytest.raises(IndexError, match="30 sequences have no number"):
+        PackedSequences(Numbers(30 * 64), 64).__getitems__(indices)
+
+
 def test_small_batches_in_order_are_read_many_at_a_time_and_large_ones_one_by_one() -> None:
     for length, reads in ((128, [(0, 16_384), (16_384, 25_600)]), (10_000, [(0, 40_000), (40_000, 80_000)])):
         stream = Numbers(200 * length if length == 128 else 80_000)

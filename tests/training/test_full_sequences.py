@@ -138,12 +138,13 @@ def test_dropout_of_attention_is_for_training_alone() -> None:
     assert len({fast.eval()(input_ids=ids, labels=ids).loss.item() for _ in range(3)}) == 1
 
 
-def test_blocks_are_found_by_the_librarys_name_and_can_be_computed_again_in_the_backward_pass() -> None:
+@pytest.mark.parametrize("reentrant", [True, False], ids=["reentrant", "not reentrant"])
+def test_blocks_are_found_by_the_librarys_name_and_can_be_computed_again_in_the_backward_pass(reentrant: bool) -> None:
     plain, again = model(), model()
     for one in (plain, again):
         for_full_sequences(one)
         assert {type(block).__name__ for block in one.transformer.h} == set(one._no_split_modules)
-    again.activation_checkpointing_enable()
+    again.activation_checkpointing_enable({"use_reentrant": reentrant})
     calls = []
     again.transformer.h[0].ln_1.register_forward_hook(lambda *_: calls.append(None))
     torch.testing.assert_close(loss_and_gradients(again.train()), loss_and_gradients(plain.train()))

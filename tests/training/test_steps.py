@@ -5,12 +5,14 @@ import gzip
 import json
 import re
 import sys
+from collections.abc import Callable
 from importlib import machinery
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from accelerate import DistributedType
+from accelerate import Accelerator, DistributedType
 from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, Trainer, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
@@ -175,3 +177,42 @@ def test_the_labels_of_full_batches_are_counted_once_for_every_shape(
     assert same_weights(full, plain)
     batches = [{"labels": torch.zeros(rows, 8, dtype=torch.long)} for rows in (1, 3)]
     assert [int(full._get_num_items_in_batch([one], torch.device("cpu"))) for one in batches] == [8, 24]
+
+
+def losses(kind: type[Trainer], folder: Path, loss_of: Callable[..., torch.Tensor] | None = None, **own: Any) -> list:
+    torch.manual_seed(1)
+    model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, n_positions=8, vocab_size=50)).eval()
+    arguments = TrainingArguments(output_dir=str(folder), report_to="none", use_cpu=True, **own)
+    made = kind(model=model, args=arguments, compute_loss_func=loss_of)
+    ids = torch.randint(50, (2, 8), generator=torch.Generator().manual_seed(1))
+    counts = (None, torch.tensor(14), torch.tensor(40))
+    return [
+        made.compute_loss(model, {"input_ids": ids, "labels": ids}, num_items_in_batch=one).item() for one in counts
+    ]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {},
+        {"label_smoothing_factor": 0.1},
+        {"average_tokens_across_devices": False},
+        {"loss_of": lambda outputs, labels, num_items_in_batch: outputs.logits.mean()},
+    ],
+    ids=["plain", "smoothed", "of one process", "of a function"],
+)
+def test_the_loss_of_full_batches_is_the_librarys(own: dict[str, Any], tmp_path: Path) -> None:
+    assert losses(FullBatchTrainer, tmp_path, **own) == losses(Trainer, tmp_path, **own)
+
+
+@pytest.mark.parametrize("what", ["processes", "devices of one process"])
+def test_so_is_that_of_several_processes_and_devices(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = losses(FullBatchTrainer, tmp_path)
+    if what == "processes":
+        monkeypatch.setattr(Accelerator, "num_processes", property(lambda self: 2))
+    else:
+        monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: 2))
+    found = [losses(kind, tmp_path) for kind in (FullBatchTrainer, Trainer)]
+    assert found[0] == found[1] != alone

@@ -180,6 +180,8 @@ class PackedSequences:
         """
         import torch
 
+        if indices and not 0 <= min(indices) <= max(indices) < len(self):
+            raise IndexError(f"{len(self)} sequences have no number {min(indices)} to {max(indices)}")
         first = indices[0] if indices else 0
         stop = first + len(indices)
         if indices != list(range(first, stop)):
