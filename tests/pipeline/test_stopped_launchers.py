@@ -109,7 +109,8 @@ import os, signal, torch.distributed as distributed
 from torch.distributed.distributed_c10d import _get_default_store
 distributed.init_process_group("gloo")
 first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
-print("found", _get_default_store().check(["address"]), "at the first start", first, flush=True)
+found = _get_default_store().check(["address"])
+os.write(1, f"found {found} at the first start {first}\\n".encode())  # at once: two processes write to one pipe
 distributed.barrier()
 _get_default_store().set("address", "of a process that ends")
 distributed.barrier()

@@ -145,6 +145,22 @@ def test_freed_memory_is_kept_unless_the_environment_says_otherwise(setting: dic
     assert done.stdout.strip() == expected
 
 
+_OF_A_LARGE_PARENT = """
+import subprocess, sys
+import numpy as np
+
+block = np.ones(1 << 30, dtype=np.uint8)
+child = "from domain_tokens.training.devices import peak_resident_bytes; print(peak_resident_bytes())"
+print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True).stdout)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of other systems only the process that started it knows")
+def test_the_peak_of_memory_is_a_process_s_own_and_not_that_of_the_one_that_started_it() -> None:
+    done = subprocess.run([sys.executable, "-c", _OF_A_LARGE_PARENT], capture_output=True, text=True, check=True)
+    assert 5 << 20 < int(done.stdout) < 1 << 29
+
+
 def try_an_unknown_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     request = Request(
         recipe=(str(folder / "none.yaml"),), stage="pretrain", sizes=(1,), num_processes=1, runs_at_a_time=1

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import sys
+from pathlib import Path
 
 # Dense bf16 peak of one device in FLOP/s, products accumulated in fp32: the figures that NVIDIA publishes (data
 # sheets, and white papers of the GeForce cards), half of the one with sparsity where only that is given. Written from
@@ -24,6 +25,9 @@ PEAK_FLOPS = {
     "4090": 165e12,
     "5090": 209.5e12,
 }
+
+_STATUS = Path("/proc/self/status")
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 # Options of glibc's `mallopt`: no block comes from `mmap` (M_MMAP_MAX), and no end of the heap goes back
 # (M_TRIM_THRESHOLD).
@@ -67,6 +71,9 @@ def known_device(name: str) -> str | None:
 
 def peak_resident_bytes() -> int:
     """Return the most main memory that this process has had at a time."""
+    # What Linux says of resources begins with the peak of the process that started this one; its status does not.
+    if _STATUS.is_file() and (found := _PEAK.search(_STATUS.read_text(encoding="utf-8"))):
+        return int(found[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kibibytes
 
