@@ -155,7 +155,7 @@ print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=Tr
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="of other systems only the process that started it knows")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; elsewhere getrusage is asked")
 def test_the_peak_of_memory_is_a_process_s_own_and_not_that_of_the_one_that_started_it() -> None:
     done = subprocess.run([sys.executable, "-c", _OF_A_LARGE_PARENT], capture_output=True, text=True, check=True)
     assert 5 << 20 < int(done.stdout) < 1 << 29
