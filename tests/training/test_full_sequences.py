@@ -237,3 +237,69 @@ def test_a_step_is_one_graph_without_a_mask(vocab_size: int) -> None:
         if "scaled_dot_product_attention" in str(node.target)
     }
     assert attention == (None, True)
+
+
+def summed_by_library(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    logits = torch.nn.functional.linear(hidden, weight)
+    return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_sum_of_losses_and_its_gradients_are_those_of_cross_entropy(seed: int) -> None:
+    drawn = torch.Generator().manual_seed(seed)
+    positions, width, ids = (int(torch.randint(1, most, (), generator=drawn)) for most in (12, 6, 9))
+    scale = 10.0 ** (seed - 4)  # up to logits in the thousands, whose exponentials no number holds
+    hidden, weight = (
+        (scale * torch.randn(size, width, generator=drawn, dtype=torch.float64)).requires_grad_()
+        for size in (positions, ids)
+    )
+    targets = torch.randint(ids, (positions,), generator=drawn)
+    targets[torch.rand(positions, generator=drawn) < 0.3] = -100
+    found = []
+    for summed in (summed_by_library, tied_weight._SummedLosses.apply):
+        total = summed(hidden, weight, targets)
+        found.append([total, *torch.autograd.grad(3 * total, (hidden, weight))])
+    assert found[0][2].shape == (ids, width)
+    torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize("count", [None, 69, torch.tensor(138)])
+def test_a_compiled_step_has_the_librarys_loss_and_gradients(count: torch.Tensor | int | None) -> None:
+    native, fast = model(2000), model(2000)
+    speed_up_tied_weight(fast)
+    for_full_sequences(fast)
+    ids = torch.randint(0, 2000, (3, 24), generator=torch.Generator().manual_seed(1))
+    found = []
+    for one in (native, fast):
+        called = torch.compile(one, backend="aot_eager", fullgraph=True) if one is fast else one
+        loss = called(input_ids=ids, labels=ids, num_items_in_batch=count).loss
+        loss.backward()
+        found.append((loss.detach(), {name: weight.grad for name, weight in one.named_parameters()}))
+    assert sums_in_graph(fast, ids)
+    torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-7)
+
+
+def sums_in_graph(model: GPT2LMHeadModel, ids: torch.Tensor) -> bool:
+    torch._dynamo.reset()
+    nodes = explain(model)(input_ids=ids, labels=ids).graphs[0].graph.nodes
+    summed, ready = (
+        any(name in str(node.target) for node in nodes) for name in ("autograd_function_apply", "cross_entropy")
+    )
+    assert summed != ready
+    return summed
+
+
+@pytest.mark.parametrize("otherwise", ["evaluation", "autocast", "bfloat16", "native head"])
+def test_what_is_no_compiled_step_in_32_bits_has_the_librarys_loss(otherwise: str) -> None:
+    fast, ids = model(2000), torch.arange(48).reshape(2, 24)
+    if otherwise != "native head":
+        speed_up_tied_weight(fast)
+        for_full_sequences(fast)
+        assert sums_in_graph(fast, ids)
+    else:
+        for_full_sequences(fast)
+    if otherwise == "bfloat16":
+        fast.bfloat16()
+    narrow = torch.autocast("cpu", torch.bfloat16, enabled=otherwise == "autocast")
+    with narrow, torch.set_grad_enabled(otherwise != "evaluation"):
+        assert not sums_in_graph(fast, ids)

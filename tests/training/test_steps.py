@@ -14,6 +14,7 @@ import pytest
 import torch
 from accelerate import Accelerator, DistributedType
 from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, Trainer, TrainingArguments
+from transformers.training_args import OptimizerNames
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.training.callbacks.profile import PHASES, STEPS, WARM_UP, StepProfile
@@ -24,14 +25,14 @@ from domain_tokens.training.trainers.lean import LeanTrainer
 NUM_STEPS = WARM_UP + STEPS + 1
 
 
-def trainer(kind: type[Trainer], folder: Path, steps: int = NUM_STEPS) -> Trainer:
+def trainer(kind: type[Trainer], folder: Path, steps: int = NUM_STEPS, **own: Any) -> Trainer:
     torch.manual_seed(1)
     model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, n_positions=8, vocab_size=50))
     rows = [{"input_ids": ids, "labels": ids} for ids in torch.randint(50, (40, 8))]
     arguments = TrainingArguments(
         output_dir=str(folder), max_steps=steps, per_device_train_batch_size=1, gradient_accumulation_steps=2,
         learning_rate=1e-2, logging_steps=1, eval_strategy="steps", eval_steps=4, save_strategy="no",
-        report_to="none", use_cpu=True, disable_tqdm=True,
+        report_to="none", use_cpu=True, disable_tqdm=True, **own,
     )  # fmt: skip
     made = kind(model=model, args=arguments, train_dataset=rows, eval_dataset=rows[:2])
     made.remove_callback(PrinterCallback)
@@ -216,3 +217,52 @@ def test_so_is_that_of_several_processes_and_devices(
         monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: 2))
     found = [losses(kind, tmp_path) for kind in (FullBatchTrainer, Trainer)]
     assert found[0] == found[1] != alone
+
+
+AROUND: dict[str, Callable[[Trainer, pytest.MonkeyPatch], object]] = {
+    "nothing": lambda made, patch: None,
+    "several processes": lambda made, patch: patch.setattr(Accelerator, "distributed_type", DistributedType.MULTI_CPU),
+    "several devices": lambda made, patch: patch.setattr(TrainingArguments, "n_gpu", 2),
+    "an emptied cache": lambda made, patch: setattr(made.args, "torch_empty_cache_steps", 1),
+    "an optimizer with modes": lambda made, patch: setattr(made.optimizer.optimizer, "train", lambda: None),
+    "an optimizer that is told the rate": lambda made, patch: setattr(made.args, "optim", OptimizerNames.LOMO),
+    "spread sequences": lambda made, patch: patch.setattr(Accelerator, "parallelism_config", object(), raising=False),
+    "a loss without the number of labels": lambda made, patch: setattr(made, "model_accepts_loss_kwargs", False),
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_a_micro_batch_is_the_librarys_where_anything_is_done_around_it(
+    around: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trainer(FullBatchTrainer, tmp_path)
+    made.optimizer = made.accelerator.prepare(made.create_optimizer())
+    monkeypatch.setattr(Trainer, "training_step", lambda self, *given: torch.tensor(-1.0))
+    AROUND[around](made, monkeypatch)
+    ids = torch.arange(8)[None]
+    loss = made.training_step(made.model, {"input_ids": ids, "labels": ids}, torch.tensor(7))
+    assert (loss.item() == -1) == (around != "nothing")
+    assert (made.model.transformer.wte.weight.grad is None) == (around != "nothing")
+    assert not loss.requires_grad
+
+
+def test_a_step_after_an_evaluation_trains_with_dropout_again(tmp_path: Path) -> None:
+    made = trainer(FullBatchTrainer, tmp_path)
+    modes: list[bool] = []
+    made.model.transformer.drop.register_forward_hook(lambda module, *_: modes.append(module.training))
+    made.train()
+    evaluations = sum("eval_loss" in row for row in made.state.log_history)
+    assert modes.count(True) == 2 * NUM_STEPS
+    assert 0 < evaluations <= modes.count(False)
+
+
+def test_compiled_steps_on_a_cpu_add_in_one_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    try:
+        trainer(FullBatchTrainer, tmp_path)
+        assert not torch.are_deterministic_algorithms_enabled()
+        trainer(FullBatchTrainer, tmp_path, torch_compile=True)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -14,6 +14,8 @@ from transformers.modeling_outputs import CausalLMOutput
 from transformers.models.gpt2 import modeling_gpt2
 from transformers.pytorch_utils import Conv1D
 
+from domain_tokens.training.forward.tied_weight import AlignedHead
+
 _WITHOUT_EFFECT = ("return_dict", "use_cache")
 
 
@@ -103,12 +105,15 @@ def _loss_alone(
 ) -> LossAlone | CausalLMOutput:  # fmt: skip
     if refused := [key for key, value in others.items() if value is not None and key not in _WITHOUT_EFFECT]:
         raise ValueError(f"a model for full sequences was called with {', '.join(refused)}")
-    logits = self.lm_head(hidden_states(self, input_ids))
+    head, hidden = self.lm_head, hidden_states(self, input_ids)
     if labels is None:
-        return CausalLMOutput(logits=logits)
+        return CausalLMOutput(logits=head(hidden))
     # The library's loss, operation by operation (`loss_type` "ForCausalLM"), without what it looks up at every call.
     targets = functional.pad(labels, (0, 1), value=-100)[:, 1:].flatten()
-    logits = logits.float().flatten(0, 1)
+    if isinstance(head, AlignedHead) and head.sums_losses(hidden):
+        count = (targets != -100).sum() if num_items_in_batch is None else num_items_in_batch
+        return LossAlone(head(hidden.flatten(0, 1), targets) / count)
+    logits = head(hidden).float().flatten(0, 1)
     if num_items_in_batch is None:
         return LossAlone(functional.cross_entropy(logits, targets))
     return LossAlone(functional.cross_entropy(logits, targets, reduction="sum") / num_items_in_batch)

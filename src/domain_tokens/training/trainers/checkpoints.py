@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import PartialState
 
 from domain_tokens.runs.checkpoints.retention import Retention, remove_old
@@ -30,6 +31,14 @@ class CheckpointTrainer(FiniteTrainer):
     written_beside: tuple[Callable[[Path], None], ...] = ()
     retention = Retention()
     _is_saving = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.args.torch_compile and self.args.device.type == "cpu":
+            # Threads of compiled code otherwise add rows of the embedding's gradient in whatever order they come, and
+            # no run, resumed or not, repeats another's steps. On a GPU this is `full_determinism`.
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def _get_output_dir(self, trial: Any) -> str:
         work = super()._get_output_dir(trial)

@@ -31,7 +31,10 @@ class FiniteTrainer(LeanTrainer):
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the loss of a micro batch, and add it to that of its step."""
-        loss: torch.Tensor = super().training_step(*args, **kwargs)
+        return self.noted(super().training_step(*args, **kwargs))
+
+    def noted(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a micro batch when it is added to that of its step."""
         self._loss = loss if self._loss is None else self._loss + loss
         return loss
 

@@ -1,9 +1,13 @@
 """Batches of full sequences, in which every id is a label: how they are made, and how many ids they predict."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
+from accelerate import DistributedType
+from transformers.training_args import OptimizerNames
+from transformers.utils import is_sagemaker_mp_enabled
 
 from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 
@@ -29,6 +33,33 @@ class FullBatchTrainer(CheckpointTrainer):
         if shapes not in self._counted:
             self._counted[shapes] = super()._get_num_items_in_batch(batch_samples, device)
         return self._counted[shapes]
+
+    @cached_property
+    def _is_alone(self) -> bool:
+        """Whether a micro batch is a forward and a backward pass on one device, and nothing is done around them."""
+        accelerator, optimizer = self.accelerator, self.optimizer.optimizer
+        one = accelerator.distributed_type == DistributedType.NO and self.args.n_gpu <= 1
+        around = (
+            self.args.torch_empty_cache_steps is not None,
+            getattr(accelerator, "parallelism_config", None) is not None,
+            hasattr(optimizer, "train"),  # an optimizer without a schedule has modes of its own
+            is_sagemaker_mp_enabled(),
+            self.args.optim in (OptimizerNames.LOMO, OptimizerNames.ADALOMO),
+        )
+        return one and self.model_accepts_loss_kwargs and not any(around)
+
+    def training_step(
+        self, model: Any, inputs: dict[str, torch.Tensor], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Return the loss of a micro batch after its backward pass."""
+        if not self._is_alone or num_items_in_batch is None:
+            return super().training_step(model, inputs, num_items_in_batch)
+        # The library also asks, at every micro batch, for each thing that could be around it.
+        if not (model.training and self.model.transformer.training):
+            model.train()
+        loss = self.compute_loss(model, self._prepare_inputs(inputs), num_items_in_batch=num_items_in_batch)
+        self.accelerator.backward(loss)
+        return self.noted(loss.detach())
 
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
