@@ -1,7 +1,10 @@
 """Which device a stage uses, and what is refused on it."""
 
+import re
+
 import pytest
 import torch
+from torch._inductor import config as inductor
 
 from domain_tokens.evaluation.models.devices import Device, check_device, choose_device
 from domain_tokens.recipe import RecipeError
@@ -34,6 +37,7 @@ def test_the_best_device_that_can_do_the_work_is_chosen(
         ("mps", "bf16", "pretrain.bf16=false"),
         ("mps", "tf32", "pretrain.tf32=null"),
         ("mps", "torch_compile", "pretrain.torch_compile=false"),
+        ("mps", "torch_compile_mode", "pretrain.torch_compile_mode=null"),
     ],
 )
 def test_what_a_device_cannot_do_is_refused_with_what_it_can(device: Device, key: str, off: str) -> None:
@@ -44,3 +48,15 @@ def test_what_a_device_cannot_do_is_refused_with_what_it_can(device: Device, key
     assert ("MPS" in str(error.value)) == (device == "mps")
     check_device(device, "pretrain", {"learning_rate": 1e-3, key: False})
     check_device("cuda", "pretrain", {key: True})
+
+
+@pytest.mark.parametrize("key", ["torch_compile", "torch_compile_mode"])
+def test_compiling_for_a_cpu_is_refused_where_a_compiled_function_fails(key: str) -> None:
+    values = {key: "default"}
+    torch._dynamo.reset()
+    missing = {"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True}
+    with inductor.patch(missing), pytest.raises(RecipeError) as error:
+        check_device("cpu", "sft", values)
+    assert re.search(rf"^sft\.{key}: .* C\+\+ compiler .*: install them, or add sft\.{key}=", str(error.value))
+    for device, others in (("cuda", {}), ("cpu", {"torch_compile_backend": "aot_eager"})):
+        check_device(device, "sft", {**values, **others})
