@@ -30,7 +30,7 @@ from domain_tokens.tokenization.facts import FACTS, GPT2_VOCAB_SIZE
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.prompts import assistant_message, user_message
 from domain_tokens.tokenization.rewriter import find
-from domain_tokens.training.chat_data import prompt_completion, training_examples
+from domain_tokens.training.post_training.chat_data import prompt_completion, training_examples
 
 INTERVENTIONS = sorted(path.stem for path in (ROOT / "recipes" / "interventions").glob("*.yaml"))
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention

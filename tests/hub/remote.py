@@ -170,7 +170,7 @@ def _answer(question: str, what: dict[str, Any]) -> object:
         return prepare_data(recipe)
     assert question == "examples"
     from domain_tokens.tokenization.contract import load_tokenizer
-    from domain_tokens.training.chat_data import training_examples
+    from domain_tokens.training.post_training.chat_data import training_examples
 
     read = recipe.grpo_prompts if what["stage"] == "grpo" else recipe.sft_stages[0].sources
     tokenizer = load_tokenizer(recipe.tokenizer_dir)

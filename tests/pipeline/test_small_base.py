@@ -14,7 +14,7 @@ from domain_tokens.runs.files import sha256_file
 from domain_tokens.tokenization.bpe.base_vocabulary import read_base, train_base
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.tokenization.prompts import render_prompt
-from domain_tokens.training.chat_data import training_examples
+from domain_tokens.training.post_training.chat_data import training_examples
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

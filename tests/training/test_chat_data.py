@@ -18,7 +18,7 @@ from domain_tokens.recipe.schema import BaseVocabulary
 from domain_tokens.runs.layout import CONTAMINATION
 from domain_tokens.runs.provenance import environment
 from domain_tokens.runs.records import Manifest, Removal, read_rows
-from domain_tokens.training.chat_data import check_training_data, prompts_with_gold, training_examples
+from domain_tokens.training.post_training.chat_data import check_training_data, prompts_with_gold, training_examples
 from domain_tokens.training.sft import FineTuning
 
 

@@ -10,7 +10,7 @@ from trl import SFTConfig, SFTTrainer
 from domain_tokens.corpora.examples import Example, Exchange
 from domain_tokens.corpora.synthetic import problems
 from domain_tokens.tokenization.prompts import render_prompt
-from domain_tokens.training.chat_data import conversations, prompt_completion
+from domain_tokens.training.post_training.chat_data import conversations, prompt_completion
 
 SINGLE = [
     Example("What is 6 times 9?", "6*9=54\n#### 54"),

@@ -14,8 +14,8 @@ from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import write_json
 from domain_tokens.runs.settings import declared_settings, derived_arguments
 from domain_tokens.tokenization.contract import intervention_of
-from domain_tokens.training.chat_data import ExampleAccount
 from domain_tokens.training.model import new_model, start_at_digits, weights_sha256
+from domain_tokens.training.post_training.chat_data import ExampleAccount
 from domain_tokens.training.sft import FineTuning
 
 ENTRY = {

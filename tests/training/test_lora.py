@@ -20,8 +20,8 @@ from domain_tokens.runs.layout import COMPLETIONS, MANIFEST, PASS_RATES
 from domain_tokens.runs.ledger import SETTINGS_MAY_DIFFER, as_fields, differences, settings_that_differ, unexplained
 from domain_tokens.runs.records import Completion, Manifest, PassRates, read_record, read_rows
 from domain_tokens.tokenization.facts import IdRanges
-from domain_tokens.training.forward.adapters import adapted, lora_config, merged
 from domain_tokens.training.model import flops_per_token, num_parameters, prepare_to_train
+from domain_tokens.training.post_training.adapters import adapted, lora_config, merged
 from domain_tokens.training.sft import FineTuning
 
 IDS = IdRanges(1150)  # 1,152 is the next multiple of 64

@@ -9,8 +9,8 @@ import torch
 from test_sft_loss import EXAMPLES, trainer_of
 from transformers import PreTrainedTokenizerFast
 
-from domain_tokens.training.forward import packed_rows
-from domain_tokens.training.forward.packed_rows import packed_order, packed_steps
+from domain_tokens.training.post_training import packed_rows
+from domain_tokens.training.post_training.packed_rows import packed_order, packed_steps
 from domain_tokens.training.sft import AnswerTrainer
 
 SIZES = np.random.default_rng(0).integers(5, 60, size=400)

@@ -20,7 +20,7 @@ from domain_tokens.tokenization.rewriter import canonical
 from domain_tokens.training.callbacks.accounting import Counter
 from domain_tokens.training.grpo import Reinforcement
 from domain_tokens.training.model import weights_sha256
-from domain_tokens.training.post_training import PostTrainingRun
+from domain_tokens.training.post_training.base import PostTrainingRun
 from domain_tokens.training.pretrain import Pretraining
 from domain_tokens.training.sft import FineTuning
 from domain_tokens.training.stage import TrainingRun

@@ -8,7 +8,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from trl import SFTConfig, SFTTrainer
 
 from domain_tokens.corpora.examples import Example
-from domain_tokens.training.chat_data import prompt_completion
+from domain_tokens.training.post_training.chat_data import prompt_completion
 
 pytestmark = pytest.mark.invariants
 EXAMPLES = [

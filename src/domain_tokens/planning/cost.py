@@ -133,7 +133,7 @@ def adapters_of(recipe: Recipe, stage: str) -> Adapted | None:
     lora = recipe.lora_of(stage)
     if lora is None:
         return None
-    from domain_tokens.training.forward.adapters import adapted, lora_config
+    from domain_tokens.training.post_training.adapters import adapted, lora_config
 
     model = unweighted_model(recipe)
     return adapted(model, lora_config(lora, IdRanges(recipe.base_vocabulary.num_ids), model.config.vocab_size))

@@ -12,7 +12,7 @@ from domain_tokens.tokenization.bpe.base_vocabulary import base_without_training
 from domain_tokens.tokenization.bpe.digits import AS_BASE, pre_tokenizer
 from domain_tokens.tokenization.builder import encoder_of
 from domain_tokens.tokenization.facts import END_OF_TEXT
-from domain_tokens.training.chat_data import neutral, none_fits, rendered
+from domain_tokens.training.post_training.chat_data import neutral, none_fits, rendered
 
 _AT_A_TIME = 256
 _MAX_CHARACTERS = 20_000_000  # some seconds; what does not fit among more is left to its stage

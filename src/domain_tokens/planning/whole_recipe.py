@@ -48,9 +48,9 @@ from domain_tokens.runs.progress import begin
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_canonical_table, load_intervention
 from domain_tokens.training.callbacks.trackers import check_trackers
-from domain_tokens.training.chat_data import answer_check, check_share, check_training_data
 from domain_tokens.training.model import new_model
 from domain_tokens.training.optimizers import check_optimizer
+from domain_tokens.training.post_training.chat_data import answer_check, check_share, check_training_data
 from domain_tokens.training.stage import requested, trainer_settings
 
 _MAX_IDS = 2**16  # shards hold ids of 16 bits

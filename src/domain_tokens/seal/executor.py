@@ -11,9 +11,9 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.seal.edits import Edit
-from domain_tokens.training.forward.adapters import merged
 from domain_tokens.training.forward.full_sequences import for_full_sequences
 from domain_tokens.training.model import unused_biases
+from domain_tokens.training.post_training.adapters import merged
 
 _TARGETS = ["c_attn", "c_proj", "c_fc"]  # all linear maps of a block
 _MAX_NORM = 1.0

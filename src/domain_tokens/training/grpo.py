@@ -32,11 +32,11 @@ from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
-from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
-from domain_tokens.training.forward.adapters import give_head_its_bias
 from domain_tokens.training.inputs import REWARDS_VERSION, pass_rate_files, reward_bonus
 from domain_tokens.training.model import context_length
-from domain_tokens.training.post_training import PostTrainingRun
+from domain_tokens.training.post_training.adapters import give_head_its_bias
+from domain_tokens.training.post_training.base import PostTrainingRun
+from domain_tokens.training.post_training.chat_data import ExampleAccount, prompts_with_gold, training_examples
 from domain_tokens.training.reinforcement.completions import Generation, KeptCompletions
 from domain_tokens.training.reinforcement.pass_rates import (
     Sampler,

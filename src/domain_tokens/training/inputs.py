@@ -16,7 +16,7 @@ from domain_tokens.runs.settings import declared_settings, derived_arguments
 from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.contract import tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
-from domain_tokens.training.starting.other_condition import require_start, seed_fields, start_record
+from domain_tokens.training.other_condition import require_start, seed_fields, start_record
 
 REWARDS_VERSION = 6
 """Increase this when a reward function changes, so that runs with different versions are not compared.

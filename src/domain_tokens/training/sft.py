@@ -25,7 +25,12 @@ from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.tokenization.facts import IdRanges, count_facts
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
-from domain_tokens.training.chat_data import (
+from domain_tokens.training.forward.number_loss import NumberTokenLoss
+from domain_tokens.training.inputs import Predecessor
+from domain_tokens.training.model import context_length
+from domain_tokens.training.post_training.adapters import give_head_its_bias
+from domain_tokens.training.post_training.base import PostTrainingRun
+from domain_tokens.training.post_training.chat_data import (
     ExampleAccount,
     base_lengths,
     conversations,
@@ -33,12 +38,13 @@ from domain_tokens.training.chat_data import (
     prompt_completion,
     training_examples,
 )
-from domain_tokens.training.forward.adapters import give_head_its_bias
-from domain_tokens.training.forward.number_loss import NumberTokenLoss
-from domain_tokens.training.forward.packed_rows import Batch, PackedRows, collate_rows, packed_order, packed_steps
-from domain_tokens.training.inputs import Predecessor
-from domain_tokens.training.model import context_length
-from domain_tokens.training.post_training import PostTrainingRun
+from domain_tokens.training.post_training.packed_rows import (
+    Batch,
+    PackedRows,
+    collate_rows,
+    packed_order,
+    packed_steps,
+)
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 

@@ -30,10 +30,10 @@ from domain_tokens.runs.records import AnswerEnds, Fields, MetricsRow
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, counted_work, training_flops
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work, last_value
-from domain_tokens.training.chat_data import ExampleAccount, training_examples
 from domain_tokens.training.inputs import training_sources, without_uses
 from domain_tokens.training.model import context_length, num_parameters
-from domain_tokens.training.post_training import PostTrainingRun
+from domain_tokens.training.post_training.base import PostTrainingRun
+from domain_tokens.training.post_training.chat_data import ExampleAccount, training_examples
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes
 from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 from domain_tokens.verifier.estimators import Judged, majority_at, pass_at, ranked_pairs, verify_at

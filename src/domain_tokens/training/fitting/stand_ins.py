@@ -23,10 +23,10 @@ from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.prompts import render_prompt
-from domain_tokens.training.chat_data import ExampleAccount, order_sha256
 from domain_tokens.training.fitting.needs import longest_row
 from domain_tokens.training.grpo import Reinforcement
 from domain_tokens.training.model import load_model, new_model
+from domain_tokens.training.post_training.chat_data import ExampleAccount, order_sha256
 from domain_tokens.training.pretrain import Pretraining
 from domain_tokens.training.sft import FineTuning
 from domain_tokens.training.stage import TrainingRun

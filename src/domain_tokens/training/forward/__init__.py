@@ -1,1 +1,1 @@
-"""What a step computes from a batch: the forward pass of full sequences, the loss of numbers, sampling."""
+"""What a step computes from a batch: the forward pass of full sequences, the head, the loss of numbers."""

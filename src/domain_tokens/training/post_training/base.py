@@ -20,10 +20,10 @@ from domain_tokens.runs.records import AnswerEnds, Contamination, Fields, Portio
 from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.training.callbacks.accounting import Counter, counted_work, training_flops
 from domain_tokens.training.callbacks.metrics import Work
-from domain_tokens.training.chat_data import ExampleAccount, write_list
-from domain_tokens.training.forward.adapters import adapted, lora_config, merged
 from domain_tokens.training.inputs import Predecessor, find_predecessor, lora_fields, stage_inputs
 from domain_tokens.training.model import Adapted, computed_parameters, load_model, num_parameters
+from domain_tokens.training.post_training.adapters import adapted, lora_config, merged
+from domain_tokens.training.post_training.chat_data import ExampleAccount, write_list
 from domain_tokens.training.stage import TrainingRun
 from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
 

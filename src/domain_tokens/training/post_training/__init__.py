@@ -1,0 +1,1 @@
+"""What supervised fine-tuning and GRPO share: their base class, their examples, packing and adapters."""

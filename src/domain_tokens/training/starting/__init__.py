@@ -1,1 +1,0 @@
-"""Where a run starts that does not begin with its own pretraining."""
