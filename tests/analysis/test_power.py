@@ -244,7 +244,7 @@ def test_the_command_plans_from_a_pilot(tree):
     folders = tree(num_items=30, seeds=(0, 1, 2))
     done = run_script(*folders, "--effect", 5, "--items", 30, 300)
     assert done.returncode == 0, done.stderr
-    assert "Based on 3 seed(s) and 30 items of gsm8k, grpo_final." in done.stdout
+    assert "Based on 3 seeds and 30 items of gsm8k, grpo_final." in done.stdout
     assert "80% limit" in done.stdout
     assert "device-hours" in done.stdout
     assert "Target: 5 points." in done.stdout
@@ -275,7 +275,7 @@ def test_the_command_plans_for_the_declared_rule(tmp_path, tree):
     grouped = declared.with_name("grouped.yaml")
     grouped.write_text(declared.read_text().replace("task: gsm8k", f"task: arithmetic, group: {json.dumps(group)}"))
     done = run_script(*folders, "--prereg", grouped)
-    assert f"Based on 3 seed(s) and {number} items of" in done.stdout, done.stderr
+    assert f"Based on 3 seeds and {number} items of" in done.stdout, done.stderr
     assert f"({group})" in done.stdout
     done = run_script(*folders, "--prereg", declared)
     assert "Target: the declared smallest effect, 0.5 on the relative scale at an accuracy of" in done.stdout

@@ -299,7 +299,7 @@ def test_more_runs_at_a_time_are_refused(runs: Runs) -> None:
     arguments = [runs("pretrain")]
     found(runs, arguments, Trials(), runs_at_a_time=2)
     found(runs, arguments, Trials(), runs_at_a_time=1)
-    with pytest.raises(RecipeError, match=r"found for 2 run\(s\) at a time, and now 3 .*--jobs 2"):
+    with pytest.raises(RecipeError, match=r"found with 2 at a time, and now 3 runs .*--jobs 2"):
         found(runs, arguments, Trials(), runs_at_a_time=3)
 
 

@@ -225,10 +225,10 @@ def _summary(recipes: Sequence[Recipe], derived: Derived) -> str:
     of_all = sum(stage.seconds or 0.0 for stages in own for stage in stages)
     of_models = sum(stage.disk_bytes or 0.0 for stages in own for stage in stages)
     at_least = "" if complete else "at least "
-    models = f"models {_size(sum(known))} per run"
+    models, runs = f"models {_size(sum(known))} per run", f"{num_runs} run{'s' * (num_runs != 1)}"
     if text is not None and shards is not None:
-        models += f"; {_size(text + num_conditions * shards + of_models)} for {num_runs} run(s)"
-    total = f"{_duration(of_all)} for {num_runs} run(s)"
+        models += f"; {_size(text + num_conditions * shards + of_models)} for {runs}"
+    total = f"{_duration(of_all)} for {runs}"
     device_hours = of_all * derived.device.count / 3600
     lines = [
         _seeds(recipes),
@@ -239,7 +239,7 @@ def _summary(recipes: Sequence[Recipe], derived: Derived) -> str:
     ]
     if not derived.device.name.startswith("CPU"):
         lines.append(
-            f"Cost: {at_least}{device_hours:,.1f} device-hours for {num_runs} run(s); scripts/estimate_cost.py adds "
+            f"Cost: {at_least}{device_hours:,.1f} device-hours for {runs}; scripts/estimate_cost.py adds "
             "the evaluation, and multiplies by --price"
         )
     if recipe.pretrain.get("bf16") and "assumed" in derived.device.name:
@@ -261,7 +261,8 @@ def _epochs(recipe: Recipe, num_tokens: float | None) -> str:
     """Return how often pretraining would read the corpus, and whether the recipe allows it."""
     corpus, needed = recipe.corpus, pretraining_tokens(recipe)
     if num_tokens is None:
-        return f"Corpus: size unknown; pretraining reads {needed:,} tokens, at most {corpus.epochs:g} epoch(s)"
+        plural = "s" * (corpus.epochs != 1)
+        return f"Corpus: size unknown; pretraining reads {needed:,} tokens, at most {corpus.epochs:g} epoch{plural}"
     drawn = num_tokens * (1 - corpus.validation_fraction) * corpus.sample
     if corpus.num_tokens is not None:
         drawn = min(drawn, corpus.num_tokens)  # an epoch ends there

@@ -258,7 +258,7 @@ def _from_pilot(
     components = pilot_components(*sides, between_run_sd, item_sd, item_clusters(pair, model, task, group))
     num_seeds, num_items = sides[0].shape
     data = first_mention(task, evaluation.result.source) + ("" if endpoint.group is None else f" ({group})")
-    remarks = [f"Based on {num_seeds} seed(s) and {num_items:,} items of {data}, {model}."]
+    remarks = [f"Based on {num_seeds} seed{'s' * (num_seeds != 1)} and {num_items:,} items of {data}, {model}."]
     if num_seeds > 1 and between_run_sd is None:
         limit = between_run_limit(*sides)
         remarks.append(

@@ -166,8 +166,8 @@ def _check_sharing(recipe: Recipe, stages: Sequence[str], sharing: Sharing) -> N
     for stage in stages:
         if stage in recorded and recorded[stage].runs_at_a_time < sharing.runs_at_a_time:
             raise RecipeError(
-                f"{micro_batches_file(recipe)}: the micro batch of {stage} was found for "
-                f"{recorded[stage].runs_at_a_time} run(s) at a time, and now {sharing.runs_at_a_time} would share the "
+                f"{micro_batches_file(recipe)}: the micro batch of {stage} was found with "
+                f"{recorded[stage].runs_at_a_time} at a time, and now {sharing.runs_at_a_time} runs would share the "
                 f"memory; add --jobs {recorded[stage].runs_at_a_time}"
             )
 
@@ -210,7 +210,7 @@ def _found(request: Request, needs: Fields, answer: Answer) -> FoundMicroBatch:
         took = "" if first.peak_bytes is None else f", which took {first.peak_bytes / 1e9:.2f} GB"
         raise RecipeError(
             f"{request.stage}: {MICRO_BATCH}: auto: not even {first.micro_batch} row at a time fits into the "
-            f"{answer.memory_bytes / 1e9:.2f} GB that {answer.device} has for one of {request.runs_at_a_time} run(s) "
+            f"{answer.memory_bytes / 1e9:.2f} GB that {answer.device} has for a run, with {request.runs_at_a_time} "
             f"at a time: {first.reason}{took}; free memory, run fewer at a time (--jobs), train a smaller model or "
             "shorter rows, or use a larger device"
         )
