@@ -574,6 +574,7 @@ def test_conditions_whose_folders_meet_are_refused(names: tuple[str, str], messa
             "pretrain.max_steps=3: no such file",
         ),
         (Experiment([], [Path("nowhere.yaml")], [0], []), "nowhere.yaml: no such file; .* overrides after --set"),
+        (Experiment([ROOT / "recipes/baselin.yaml"], [], [0], []), "no such file; .*did you mean '.*/baseline.yaml'"),
         (Experiment([], [], [0], ["recipes/baseline.yaml"]), "--set recipes/baseline.yaml: expected key.path=value"),
     ],
 )

@@ -585,6 +585,23 @@ def test_a_file_that_is_missing_is_named(argument: str) -> None:
         load_recipe(["seed=1"])
 
 
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("recipes/mul_token.yaml", "; did you mean 'recipes/mul_tokens.yaml'?"),
+        ("recipes/scales/dmo.yaml", "; did you mean 'recipes/scales/demo.yaml'?"),
+        ("recipes/qqqq.yaml", ""),
+        ("recipe/mul_tokens.yaml", ""),  # no such folder
+    ],
+)
+def test_a_file_beside_the_missing_one_is_suggested(argument: str, meant: str, root: Path, monkeypatch) -> None:
+    monkeypatch.chdir(root)
+    with pytest.raises(RecipeError) as error:
+        load_recipe([argument])
+    assert str(error.value).startswith(f"{argument}: no such file; ")
+    assert str(error.value).endswith(f"for example pretrain.max_steps=50{meant}")
+
+
 # --- Names -----------------------------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ from domain_tokens.experiment.tasks import Display, Event, Failed, Noted, Task, 
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.recipe.arguments import MICRO_BATCH
 from domain_tokens.recipe.checks import check_folders, check_not_own, check_seed, check_seeds
+from domain_tokens.recipe.errors import suggest_file
 from domain_tokens.recipe.micro_batch import auto_stages
 from domain_tokens.runs.files import lock, make_folder, read_json
 from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST
@@ -104,7 +105,8 @@ class Experiment:
         for path in (*self.recipes, *self.overlays):
             if not path.is_file():
                 raise RecipeError(
-                    f"{path}: no such file; expected a recipe or an overlay in YAML or JSON, and overrides after --set"
+                    f"{path}: no such file; expected a recipe or an overlay in YAML or JSON, and overrides after "
+                    f"--set{suggest_file(path)}"
                 )
         for override in self.overrides:
             if "=" not in override:

@@ -4,6 +4,7 @@ import difflib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from domain_tokens.stopping.signals import GO_ON, Interrupted, ignore_signals
 
@@ -62,6 +63,13 @@ def suggest(key: str, known: list[str]) -> str:
     """Return `; did you mean 'x'?` if a known name is close to the key, otherwise an empty string."""
     close = difflib.get_close_matches(key, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def suggest_file(path: Path) -> str:
+    """Return `; did you mean 'x'?` if a file beside the path has a name like its own, otherwise an empty string."""
+    beside = [one.name for one in path.parent.iterdir() if one.is_file()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, beside, n=1)
+    return f"; did you mean '{path.with_name(close[0])}'?" if close else ""
 
 
 def first_line(error: BaseException) -> str:

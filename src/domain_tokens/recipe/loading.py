@@ -16,7 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from domain_tokens.recipe.arguments import flatten
-from domain_tokens.recipe.errors import RecipeError, first_line, suggest
+from domain_tokens.recipe.errors import RecipeError, first_line, suggest, suggest_file
 from domain_tokens.recipe.files import read_file
 from domain_tokens.recipe.mistaken import advice_on_missing, refuse_other_file
 from domain_tokens.recipe.prereg import Prereg
@@ -162,7 +162,7 @@ def _tell_apart(arguments: list[str]) -> tuple[list[Path], list[str]]:
             found = "a folder" if os.path.isdir(path) else "no such file"
             raise RecipeError(
                 f"{argument}: {found}; expected a recipe's YAML or JSON file, or an override key.path=value, for "
-                "example pretrain.max_steps=50"
+                f"example pretrain.max_steps=50{suggest_file(Path(path))}"
             )
     if not files:
         named = f"; no such file: {overrides[0]}" if overrides else ""
