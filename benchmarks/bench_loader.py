@@ -55,12 +55,16 @@ def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--workers", type=number_of_workers, nargs="+", default=[0, 4], help="numbers of worker processes"
+        "--workers",
+        type=number_of_workers,
+        nargs="+",
+        default=[0, 4],
+        help="numbers of worker processes (default: 0 4)",
     )
-    parser.add_argument("--tokens", type=above_zero, default=50e6, help="tokens on disk")
-    parser.add_argument("--length", type=whole_number, default=1024, help="tokens of a sequence")
-    parser.add_argument("--batch", type=whole_number, default=64, help="sequences of a batch")
-    parser.add_argument("--rounds", type=whole_number, default=3, help="passes over the data")
+    parser.add_argument("--tokens", type=above_zero, default=50e6, help="tokens on disk (default: 50e6)")
+    parser.add_argument("--length", type=whole_number, default=1024, help="tokens of a sequence (default: 1024)")
+    parser.add_argument("--batch", type=whole_number, default=64, help="sequences of a batch (default: 64)")
+    parser.add_argument("--rounds", type=whole_number, default=3, help="passes over the data (default: 3)")
     arguments = parser.parse_args()
     if arguments.tokens < (least := max(LEAST_TOKENS, 2 * arguments.length)):
         parser.error(f"argument --tokens: expected at least {least:,}, got {arguments.tokens:g}")

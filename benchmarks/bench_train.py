@@ -8,7 +8,8 @@ first step and after the first round, since later ones differ by rounding that h
 ours and the plain loop's, in one process. A ratio above 1 says that ours is faster. Ours also reads the shards, steps
 the schedule, checks loss and gradient norm, and calls all of a stage's callbacks at every step; the plain loop reads
 its ids from memory. Logging, evaluation and checkpoints are not timed. With a CUDA device, `gpt2_124m` is among the
-shapes. `--json FILE` writes every round.
+shapes. `--json FILE` writes every round. `--control` lets the plain loop alternate with itself: as far as its medians
+are from 1, those of ours can be without a difference.
 """
 
 import argparse
@@ -85,14 +86,18 @@ class Rounds(TrainerCallback):  # type: ignore[misc]  # transformers has no type
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Let the plain loop train after every round of ours."""
-        if state.global_step % self.steps:
+        self.after(state.global_step)
+
+    def after(self, step: int) -> None:
+        """Let the plain loop train if the step ends a round."""
+        if step % self.steps:
             return
         self.took("ours", self.begun)
         begun = self.now()
         for _ in range(self.steps):
             self.plain.step()
         self.took("plain", begun)
-        if state.global_step == self.steps:
+        if step == self.steps:
             self.compare()
         self.begun = self.now()
 
@@ -101,8 +106,13 @@ class Rounds(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         self.begun = self.now()
 
 
-def measure(overrides: tuple[str, ...], compiled: bool, steps: int, num_rounds: int, folder: Path) -> Rounds:
-    """Train both and return the seconds of every round. Raises `SystemExit` if their losses differ."""
+def measure(
+    overrides: tuple[str, ...], compiled: bool, steps: int, num_rounds: int, folder: Path, control: bool = False
+) -> Rounds:
+    """Train both, or for control the plain loop twice, and return the seconds of every round.
+
+    Raises `SystemExit` if their losses differ.
+    """
     own = [f"pretrain.max_steps={steps * (num_rounds + 1)}", f"pretrain.torch_compile={compiled}"]
     recipe_arguments = [*COMMON, *overrides, *own, f"output_dir={folder}"]
     prepared = subprocess.run(
@@ -114,16 +124,26 @@ def measure(overrides: tuple[str, ...], compiled: bool, steps: int, num_rounds: 
     run = Pretraining(recipe)
     trainer = run.prepared_trainer(Counter(), StopTogether(StopSignals(is_launched=False)))
     show_progress(trainer)
-    plain = PlainLoop(
-        with_weights_of(run.model).to(trainer.args.device), batches(run), trainer.args.gradient_accumulation_steps,
-        trainer.args.learning_rate, bf16=trainer.args.bf16, compiled=compiled,
-    )  # fmt: skip
+
+    def plain_loop() -> PlainLoop:
+        return PlainLoop(
+            with_weights_of(run.model).to(trainer.args.device), batches(run), trainer.args.gradient_accumulation_steps,
+            trainer.args.learning_rate, bf16=trainer.args.bf16, compiled=compiled,
+        )  # fmt: skip
+
+    plain = plain_loop()
     check_losses(run, plain, trainer.args.device, "at the start", tolerance=1e-3)
+    compare = partial(check_losses, run, plain, trainer.args.device, "after the first round", tolerance=1e-2)
     on_gpu = torch.cuda.is_available()
     rounds = Rounds(
-        plain, steps, torch.cuda.synchronize if on_gpu else lambda: None,
-        partial(check_losses, run, plain, trainer.args.device, "after the first round", tolerance=1e-2),
-    )  # fmt: skip
+        plain, steps, torch.cuda.synchronize if on_gpu else lambda: None, (lambda: None) if control else compare
+    )
+    if control:
+        other, rounds.begun = plain_loop(), rounds.now()
+        for step in range(1, steps * (num_rounds + 1) + 1):
+            other.step()
+            rounds.after(step)
+        return rounds
     trainer.add_callback(rounds)
     reads = count_reads(run.train)
     trainer.train()
@@ -185,19 +205,21 @@ def main() -> None:
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--compile", action="store_true", help="compiled only; needs a C++ compiler")
     only.add_argument("--eager", action="store_true", help="eager only")
+    parser.add_argument("--control", action="store_true", help="the plain loop against itself")
     parser.add_argument("--json", type=Path, help="file for the seconds of every round")
     arguments = parser.parse_args()
     compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if arguments.compile and not compiler:
         parser.error("--compile: expected a C++ compiler (c++, g++ or clang++), found none; install one")
     modes = [False] * (not arguments.compile) + [True] * (not arguments.eager and compiler is not None)
-    print(f"{'':24}{'ours, ms':>10}{'plain, ms':>10}   {'ratio by wall clock':<22}by CPU time")  # noqa: T201
+    first = "plain, ms" if arguments.control else "ours, ms"
+    print(f"{'':24}{first:>10}{'plain, ms':>10}   {'ratio by wall clock':<22}by CPU time")  # noqa: T201
     keep_freed_memory()  # as a stage does; the plain loop gains as much
     found = {}
     for name, compiled in itertools.product(arguments.only, modes):
         with tempfile.TemporaryDirectory() as folder:
             steps = arguments.steps or STEPS.get(name, 8)
-            rounds = measure(shapes[name], compiled, steps, arguments.rounds, Path(folder))
+            rounds = measure(shapes[name], compiled, steps, arguments.rounds, Path(folder), arguments.control)
         label = f"{name}, {'compiled' if compiled else 'eager'}"
         found[label] = rounds.seconds
         print(row(label, rounds), flush=True)  # noqa: T201
