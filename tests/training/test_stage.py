@@ -12,6 +12,7 @@ from trl import GRPOConfig, SFTConfig
 from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source, load_recipe
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow, read_record
 from domain_tokens.training import stage as stage_module
+from domain_tokens.training.callbacks import progress
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work
 from domain_tokens.training.callbacks.saving import SaveWeights
@@ -244,3 +245,15 @@ def test_a_launcher_that_overrules_the_recipe_is_refused_by_the_stage(
 
 def test_a_loss_that_is_not_a_number_is_logged_as_such(tiny, said: list[str]) -> None:
     assert NoTraining(load_recipe(tiny("mul_tokens")), said).arguments.logging_nan_inf_filter is False
+
+
+@pytest.mark.parametrize(
+    ("has_gpu", "set_before", "expected"), [(False, None, "cpu"), (True, None, None), (False, "xpu", "xpu")]
+)
+def test_deepspeed_is_told_of_a_machine_without_a_gpu(
+    has_gpu: bool, set_before: str | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "choose_device", lambda work: "cuda" if has_gpu else "cpu")
+    monkeypatch.setattr(progress.os, "environ", {} if set_before is None else {"DS_ACCELERATOR": set_before})
+    progress.quieten()
+    assert progress.os.environ.get("DS_ACCELERATOR") == expected

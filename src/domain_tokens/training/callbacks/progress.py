@@ -1,5 +1,6 @@
 """Progress reports of a running training stage; silences the libraries' own output."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from domain_tokens.evaluation.models.devices import choose_device
 from domain_tokens.runs.progress import Progress, report
 from domain_tokens.training.callbacks.metrics import MetricsLog
 
@@ -28,6 +30,8 @@ def quieten() -> None:
     # TRL 1.16 still uses names that transformers 5.23 has renamed.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     datasets.disable_progress_bars()
+    if choose_device("training") == "cpu":  # DeepSpeed otherwise warns that it found nothing else
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 
 def show_progress(trainer: Trainer) -> None:
