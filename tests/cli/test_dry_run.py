@@ -108,7 +108,7 @@ def test_the_experiment_prints_one_recipe_and_the_differences(tmp_path: Path, no
     assert done.stdout.count("experiment: tiny") == 1
     assert "# The same except for condition=mul_tokens, seed=1, tokenizer=" in done.stdout
     assert re.search(r"mul_tokens, seed 1 +grpo +run ", done.stdout)
-    assert "for 4 runs" in done.stdout
+    assert "for all runs (4)" in done.stdout
     assert re.search(
         r"Corpus: about 12,\d{3} training tokens per seed; pretraining reads 1,024: 0\.08 epochs", done.stdout
     )

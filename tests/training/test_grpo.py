@@ -26,10 +26,11 @@ from domain_tokens.recipe import RecipeError, check_fit, load_recipe, parse_argu
 from domain_tokens.runs.records import Completion, read_rows
 from domain_tokens.tokenization.facts import GPT2_IDS
 from domain_tokens.training.callbacks.accounting import Counter
-from domain_tokens.training.grpo import _NAMES, CompletionTrainer, _counts_completions
+from domain_tokens.training.grpo import _NAMES, _counts_completions
 from domain_tokens.training.post_training.chat_data import prompts_with_gold
 from domain_tokens.training.reinforcement.completions import Generation, KeptCompletions
 from domain_tokens.training.stage import trainer_settings
+from domain_tokens.training.trainers.completions import CompletionTrainer
 
 FACT = "What is 6 * 9?"
 EXAMPLES = [Example("What is 6 times 9?", "#### 54"), Example("Ana has 3 bags. How many bags?", "#### 3")]

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.training.post_training import packed_rows
 from domain_tokens.training.post_training.packed_rows import packed_order, packed_steps
-from domain_tokens.training.sft import AnswerTrainer
+from domain_tokens.training.trainers.answers import AnswerTrainer
 
 SIZES = np.random.default_rng(0).integers(5, 60, size=400)
 SHORTER = SIZES - np.random.default_rng(1).integers(0, SIZES // 2)  # the same examples, some in far fewer tokens

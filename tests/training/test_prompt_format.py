@@ -17,8 +17,8 @@ from domain_tokens.evaluation.models import answer_ends, inference
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.recipe import load_recipe
 from domain_tokens.tokenization.prompts import user_message
-from domain_tokens.training.grpo import CompletionTrainer
 from domain_tokens.training.post_training.chat_data import prompts_with_gold
+from domain_tokens.training.trainers.completions import CompletionTrainer
 
 QUESTIONS = {
     "plain": "What is 6 times 9?",

@@ -12,7 +12,8 @@ from domain_tokens.corpora.examples import Example
 from domain_tokens.tokenization.facts import GPT2_IDS
 from domain_tokens.training.callbacks.accounting import Counter
 from domain_tokens.training.post_training.chat_data import prompt_completion
-from domain_tokens.training.sft import AnswerTrainer, _count, _with_examples_weighted_alike
+from domain_tokens.training.sft import _count
+from domain_tokens.training.trainers.answers import AnswerTrainer, _with_examples_weighted_alike
 
 EXAMPLES = [Example(f"What is {n} times 9?", " ".join(["so"] * n) + f" {n}*9={9 * n}") for n in range(1, 9)]
 

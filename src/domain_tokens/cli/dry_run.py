@@ -225,7 +225,7 @@ def _summary(recipes: Sequence[Recipe], derived: Derived) -> str:
     of_all = sum(stage.seconds or 0.0 for stages in own for stage in stages)
     of_models = sum(stage.disk_bytes or 0.0 for stages in own for stage in stages)
     at_least = "" if complete else "at least "
-    models, runs = f"models {_size(sum(known))} per run", f"{num_runs} run{'s' * (num_runs != 1)}"
+    models, runs = f"models {_size(sum(known))} per run", f"all runs ({num_runs})"
     if text is not None and shards is not None:
         models += f"; {_size(text + num_conditions * shards + of_models)} for {runs}"
     total = f"{_duration(of_all)} for {runs}"
