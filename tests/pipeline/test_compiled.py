@@ -1,17 +1,14 @@
 """A compiled stage on two threads repeats its steps bit by bit, whether or not it was interrupted."""
 
-import shutil
 from pathlib import Path
 
 import pytest
+from compilers import needs_compiler
 from interrupted_stages import STAGES, after_save, kill, outcome, resume, start_over, work_of
 from tiny import manifest, prepare_data
 
 from domain_tokens.runs.checkpoints.verified import saved_steps
 
-needs_compiler = pytest.mark.skipif(
-    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="compiling for a CPU needs a C++ compiler"
-)
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800), needs_compiler]
 
 SETTINGS = [
@@ -26,14 +23,21 @@ SETTINGS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what is compiled."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture(autouse=True)
-def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let sums be split among threads, whose order would otherwise be left to chance."""
+def environment(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compile into that folder, and split sums among threads, whose order would be left to chance."""
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(compiled))
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_compiled_stage_ends_the_same_again_and_when_it_is_killed(stage: str, tmp_path: Path) -> None:
+def test_a_compiled_stage_ends_the_same_again_and_after_a_kill(stage: str, compiled: Path, tmp_path: Path) -> None:
     folder = prepare_data(tmp_path, *SETTINGS)
     for before in list(STAGES)[: list(STAGES).index(stage) + 1]:
         resume(before, folder, *SETTINGS)
@@ -41,12 +45,16 @@ def test_a_compiled_stage_ends_the_same_again_and_when_it_is_killed(stage: str, 
     recorded = manifest(folder / "tiny", "mul_tokens", f"{stage}_final")["matched"]
     settings = recorded["stages"][-1]["trainer"] if stage == "sft" else recorded["trainer"]
     assert (settings["torch_compile"], recorded["threads"]) == (True, 2)
+    assert any(compiled.rglob("*.so"))
     assert len({row[1] for row in expected["rows"]}) == len(expected["rows"])  # it trains
     start_over(folder, stage)
     resume(stage, folder, *SETTINGS)
     assert outcome(folder, stage) == expected
-    start_over(folder, stage)
-    assert kill(stage, folder, after_save(3), *SETTINGS)
-    assert max(saved_steps(work_of(folder, stage))) == 3
-    assert "resumes from step 3, " in resume(stage, folder, *SETTINGS)
+    for _ in range(5):
+        start_over(folder, stage)
+        if kill(stage, folder, after_save(3), *SETTINGS):
+            break
+    newest = max(saved_steps(work_of(folder, stage)))
+    assert newest < expected["rows"][-1][0]
+    assert f"resumes from step {newest}, " in resume(stage, folder, *SETTINGS)
     assert outcome(folder, stage) == expected

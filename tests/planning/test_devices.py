@@ -1,9 +1,11 @@
 """Which device a stage uses, and what is refused on it."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
+from compilers import needs_compiler
 from torch._inductor import config as inductor
 
 from domain_tokens.evaluation.models.devices import Device, check_device, choose_device
@@ -55,8 +57,35 @@ def test_compiling_for_a_cpu_is_refused_where_a_compiled_function_fails(key: str
     values = {key: "default"}
     torch._dynamo.reset()
     missing = {"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True}
-    with inductor.patch(missing), pytest.raises(RecipeError) as error:
-        check_device("cpu", "sft", values)
-    assert re.search(rf"^sft\.{key}: .* C\+\+ compiler .*: install them, or add sft\.{key}=", str(error.value))
-    for device, others in (("cuda", {}), ("cpu", {"torch_compile_backend": "aot_eager"})):
-        check_device(device, "sft", {**values, **others})
+    with inductor.patch(missing):
+        for backend in ({}, {"torch_compile_backend": "INDUCTOR"}):
+            with pytest.raises(RecipeError) as error:
+                check_device("cpu", "sft", {**values, **backend})
+            asked = [*backend, *values]
+            assert re.search(
+                rf"^sft\.({'|'.join(asked)}): .* C\+\+ compiler .*: install them, or add ", str(error.value)
+            )
+            assert all(f" sft.{one}=" in str(error.value) for one in asked)
+        check_device("cuda", "sft", values)
+        check_device("cpu", "sft", {**values, "torch_compile_backend": "aot_eager"})
+        check_device("cpu", "sft", {key: False})
+
+
+def test_what_the_compiler_says_is_passed_on(tmp_path: Path) -> None:
+    broken = tmp_path / "g++"
+    said = "x.cpp:3: fatal error: Python.h: No such file"
+    broken.write_text(
+        f'#!/bin/sh\n[ "$1" = "--version" ] && exec echo "g++ (Debian) 12.2.0"\necho "{said}" >&2\nexit 1\n'
+    )
+    broken.chmod(0o755)
+    torch._dynamo.reset()
+    found = inductor.patch({"cpp.cxx": (None, str(broken)), "force_disable_caches": True})
+    with found, pytest.raises(RecipeError, match=rf"C\+\+ compile error; {re.escape(said)}"):
+        check_device("cpu", "sft", {"torch_compile": True})
+
+
+@needs_compiler
+def test_a_compiler_that_works_is_accepted() -> None:
+    torch._dynamo.reset()
+    check_device("cpu", "sft", {"torch_compile": True})
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from importlib import machinery
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from transformers.training_args import OptimizerNames
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.training.callbacks.profile import PHASES, STEPS, WARM_UP, StepProfile
-from domain_tokens.training.trainers import lean
+from domain_tokens.training.trainers import full_batches, lean
+from domain_tokens.training.trainers.checkpoints import CheckpointTrainer, repeat_compiled_steps
 from domain_tokens.training.trainers.full_batches import FullBatchTrainer
 from domain_tokens.training.trainers.lean import LeanTrainer
 
@@ -228,6 +230,7 @@ AROUND: dict[str, Callable[[Trainer, pytest.MonkeyPatch], object]] = {
     "an optimizer that is told the rate": lambda made, patch: setattr(made.args, "optim", OptimizerNames.LOMO),
     "spread sequences": lambda made, patch: patch.setattr(Accelerator, "parallelism_config", object(), raising=False),
     "a loss without the number of labels": lambda made, patch: setattr(made, "model_accepts_loss_kwargs", False),
+    "sagemaker": lambda made, patch: patch.setattr(full_batches, "is_sagemaker_mp_enabled", lambda: True),
 }
 
 
@@ -239,14 +242,23 @@ def test_a_micro_batch_is_the_librarys_where_anything_is_done_around_it(
     made.optimizer = made.accelerator.prepare(made.create_optimizer())
     monkeypatch.setattr(Trainer, "training_step", lambda self, *given: torch.tensor(-1.0))
     AROUND[around](made, monkeypatch)
+    prepared: list[object] = []
+    prepare = made._prepare_inputs
+    monkeypatch.setattr(made, "_prepare_inputs", lambda inputs: (prepared.append(inputs), prepare(inputs))[1])
+    made.model.train()
+    made.model.transformer.eval()
     ids = torch.arange(8)[None]
-    loss = made.training_step(made.model, {"input_ids": ids, "labels": ids}, torch.tensor(7))
+    batch = {"input_ids": ids, "labels": ids}
+    loss = made.training_step(made.model, batch, torch.tensor(7))
     assert (loss.item() == -1) == (around != "nothing")
     assert (made.model.transformer.wte.weight.grad is None) == (around != "nothing")
+    assert prepared == [batch] * (around == "nothing")
+    assert made.model.transformer.training == (around == "nothing")
     assert not loss.requires_grad
+    assert made.training_step(made.model, batch, None) == -1
 
 
-def test_a_step_after_an_evaluation_trains_with_dropout_again(tmp_path: Path) -> None:
+def test_steps_after_an_evaluation_train_in_training_mode(tmp_path: Path) -> None:
     made = trainer(FullBatchTrainer, tmp_path)
     modes: list[bool] = []
     made.model.transformer.drop.register_forward_hook(lambda module, *_: modes.append(module.training))
@@ -256,13 +268,17 @@ def test_a_step_after_an_evaluation_trains_with_dropout_again(tmp_path: Path) ->
     assert 0 < evaluations <= modes.count(False)
 
 
-def test_compiled_steps_on_a_cpu_add_in_one_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trainer_that_compiles_for_a_cpu_asks_for_deterministic_algorithms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
     try:
-        trainer(FullBatchTrainer, tmp_path)
+        trainer(CheckpointTrainer, tmp_path)
+        repeat_compiled_steps(SimpleNamespace(torch_compile=True, device=torch.device("cuda")))
         assert not torch.are_deterministic_algorithms_enabled()
-        trainer(FullBatchTrainer, tmp_path, torch_compile=True)
+        trainer(CheckpointTrainer, tmp_path, torch_compile=True)
         assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
         assert not torch.utils.deterministic.fill_uninitialized_memory
     finally:
         torch.use_deterministic_algorithms(False)

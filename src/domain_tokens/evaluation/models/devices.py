@@ -10,7 +10,7 @@ from domain_tokens.recipe import RecipeError, first_line
 Device = Literal["cuda", "mps", "cpu"]
 
 _ON_CUDA_ALONE = {"bf16": "false", "tf32": "null"}
-_COMPILING = {"torch_compile": "false", "torch_compile_backend": "null", "torch_compile_mode": "null"}
+_COMPILER_OFF = {"torch_compile": "false", "torch_compile_backend": "null", "torch_compile_mode": "null"}
 _ON_MPS = "this machine's GPU is used through MPS, where stages train in fp32 and without a compiler"
 _ON_CPU = "this machine has no GPU, and bf16 on a CPU is slower than fp32"
 
@@ -45,7 +45,7 @@ def check_device(device: Device, section: str, values: Mapping[str, object]) -> 
     """
     if device == "cuda":
         return
-    off = _ON_CUDA_ALONE | (_COMPILING if device == "mps" else {})
+    off = _ON_CUDA_ALONE | (_COMPILER_OFF if device == "mps" else {})
     for key, value in off.items():
         if values.get(key):
             reason = _ON_MPS if device == "mps" else _ON_CPU
@@ -57,19 +57,20 @@ def check_device(device: Device, section: str, values: Mapping[str, object]) -> 
 
 
 def _check_compiler(section: str, values: Mapping[str, object]) -> None:
-    """Raise `RecipeError` if a section compiles and a function of one addition cannot be compiled."""
-    asked = [key for key in _COMPILING if values.get(key)]  # each of them turns compiling on
-    if not asked or values.get("torch_compile_backend") not in (None, "inductor"):
+    """Raise `RecipeError` if a section compiles and a function of one line cannot be compiled."""
+    asked = [key for key in _COMPILER_OFF if values.get(key)]  # each of them turns compiling on
+    if not asked or str(values.get("torch_compile_backend") or "inductor").lower() != "inductor":
         return
     try:
-        torch.compile(_one_more)(torch.ones(2))
+        torch.compile(_add_one)(torch.ones(2))
     except Exception as error:  # a missing compiler, missing headers of Python, no room for what was compiled
+        said = [first_line(error), *(line for line in str(error).splitlines() if "error: " in line)]
         raise RecipeError(
-            f"{section}.{asked[0]}: a function of one addition could not be compiled for this machine's CPU "
-            f"({first_line(error)}); a C++ compiler (g++, or what CXX names) and Python's headers are needed: install "
-            f"them, or add {section}.{asked[0]}={_COMPILING[asked[0]]}"
+            f"{section}.{asked[0]}: a function of one line could not be compiled for this machine's CPU "
+            f"({'; '.join(said[:2])}); a C++ compiler (g++, or what CXX names) and Python's headers are needed: "
+            f"install them, or add {' '.join(f'{section}.{key}={_COMPILER_OFF[key]}' for key in asked)}"
         ) from error
 
 
-def _one_more(values: torch.Tensor) -> torch.Tensor:
+def _add_one(values: torch.Tensor) -> torch.Tensor:
     return values + 1

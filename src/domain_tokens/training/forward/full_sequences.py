@@ -110,7 +110,7 @@ def _loss_alone(
         return CausalLMOutput(logits=head(hidden))
     # The library's loss, operation by operation (`loss_type` "ForCausalLM"), without what it looks up at every call.
     targets = functional.pad(labels, (0, 1), value=-100)[:, 1:].flatten()
-    if isinstance(head, AlignedHead) and head.sums_losses(hidden):
+    if isinstance(head, AlignedHead) and head.fuses_loss(hidden):
         count = (targets != -100).sum() if num_items_in_batch is None else num_items_in_batch
         return LossAlone(head(hidden.flatten(0, 1), targets) / count)
     logits = head(hidden).float().flatten(0, 1)

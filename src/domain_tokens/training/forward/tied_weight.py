@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers import GPT2LMHeadModel
 
 ALIGNMENT = 128  # columns: rows of 16-bit logits then begin at addresses that tensor cores read at full speed
-_IGNORED = -100  # the target of a position that predicts nothing
+_IGNORE_INDEX = -100  # the target of a position that predicts nothing
 _MOSTLY_UNREAD = 8  # rows for each id that is read; with fewer, Python costs what the zeros do
 
 
@@ -28,20 +28,20 @@ class AlignedHead(torch.nn.Linear):
         """Return logits of shape `(..., vocab_size)` for hidden states of shape `(..., width)`.
 
         Given targets of shape `(positions,)`, -100 where there is none, and hidden states of shape
-        `(positions, width)`, it returns the sum of their cross-entropies instead; see `sums_losses`.
+        `(positions, width)`, it returns the sum of their cross-entropies instead; see `fuses_loss`.
         """
         if targets is not None:
             return cast(torch.Tensor, _SummedLosses.apply(hidden, self.weight, targets))
         return self.padded(hidden) if self.weight.is_cuda else super().forward(hidden)
 
-    def sums_losses(self, hidden: torch.Tensor) -> bool:
-        """Return whether the sum of losses is computed faster with the head than after it.
+    def fuses_loss(self, hidden: torch.Tensor) -> bool:
+        """Return whether to compute the loss with the head: in a compiled graph on a CPU, in 32 bits.
 
-        That is in a compiled graph on a CPU, in 32 bits. In eager mode every number stays the library's bit by bit.
+        Eager mode keeps the library's operations, and with them its bits.
         """
         in_graph = torch.compiler.is_compiling() and torch.is_grad_enabled()
-        narrow = hidden.dtype != torch.float32 or self.weight.dtype != torch.float32
-        return in_graph and hidden.is_cpu and not narrow and not torch.is_autocast_enabled("cpu")
+        is_wide = hidden.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        return in_graph and hidden.is_cpu and is_wide
 
     def padded(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return the logits of `forward`, computed with padding on any device."""
@@ -69,11 +69,11 @@ class TiedEmbedding(torch.nn.Embedding):
 
 
 class _SummedLosses(torch.autograd.Function):
-    """The sum of the cross-entropies of a head's logits.
+    """The sum of the cross-entropies of a head's logits, without a gradient of the shape of the logits.
 
-    The library's makes a gradient of the shape of the logits, which two matrix products then read. Here they read the
-    exponentials that the loss has computed: what would multiply a row of them multiplies a row of the product, and
-    what would be subtracted at the target is a row of the other factor.
+    With hidden states `H`, the weight `W`, `E = exp(logits - largest)`, its row sums `s`, the targets `t` and the
+    gradient `g` of each position's loss, the gradients are `g (E W / s - W[t])` of `H`, and `E^T (g H / s)` of `W`,
+    less `g H` added to the rows `t`. So both products read the exponentials that the loss has computed.
     """
 
     @staticmethod
@@ -81,7 +81,7 @@ class _SummedLosses(torch.autograd.Function):
         logits = functional.linear(hidden, weight)
         largest = logits.amax(-1, keepdim=True)
         exponentials = (logits - largest).exp()
-        sums, counts, ids = exponentials.sum(-1), targets != _IGNORED, targets.clamp(min=0)
+        sums, counts, ids = exponentials.sum(-1), targets != _IGNORE_INDEX, targets.clamp(min=0)
         ctx.save_for_backward(hidden, weight, exponentials, sums, counts, ids)
         losses = sums.log() + (largest - logits.gather(1, ids[:, None])).squeeze(1)
         return torch.where(counts, losses, 0.0).sum()

@@ -7,12 +7,28 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from transformers import TrainingArguments
 
 from domain_tokens.runs.checkpoints.retention import Retention, remove_old
 from domain_tokens.runs.checkpoints.writing import begin_checkpoint, finish_checkpoint, staging_folder
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import checkpoint_folder
 from domain_tokens.training.trainers.finite import FiniteTrainer
+
+
+def repeat_compiled_steps(arguments: TrainingArguments) -> None:
+    """Let steps that are compiled for a CPU give the same numbers each time, which a resumed run depends on.
+
+    Threads of compiled code otherwise add rows of the embedding's gradient in no fixed order, and two equal runs
+    differ. On a GPU, this is for the recipe to choose, by `full_determinism`.
+
+    Args:
+        arguments (`TrainingArguments`): the trainer's.
+    """
+    if arguments.torch_compile and arguments.device.type == "cpu":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # Nothing reads memory before it is written. Filling it would cost time.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 class CheckpointTrainer(FiniteTrainer):
@@ -34,11 +50,7 @@ class CheckpointTrainer(FiniteTrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.args.torch_compile and self.args.device.type == "cpu":
-            # Threads of compiled code otherwise add rows of the embedding's gradient in whatever order they come, and
-            # no run, resumed or not, repeats another's steps. On a GPU this is `full_determinism`.
-            torch.use_deterministic_algorithms(True, warn_only=True)
-            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        repeat_compiled_steps(self.args)
 
     def _get_output_dir(self, trial: Any) -> str:
         work = super()._get_output_dir(trial)

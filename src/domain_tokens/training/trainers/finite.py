@@ -31,10 +31,10 @@ class FiniteTrainer(LeanTrainer):
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the loss of a micro batch, and add it to that of its step."""
-        return self.noted(super().training_step(*args, **kwargs))
+        return self.add_loss(super().training_step(*args, **kwargs))
 
-    def noted(self, loss: torch.Tensor) -> torch.Tensor:
-        """Return the loss of a micro batch when it is added to that of its step."""
+    def add_loss(self, loss: torch.Tensor) -> torch.Tensor:
+        """Add a micro batch's loss to that of its step, and return it."""
         self._loss = loss if self._loss is None else self._loss + loss
         return loss
 

@@ -35,14 +35,14 @@ class FullBatchTrainer(CheckpointTrainer):
         return self._counted[shapes]
 
     @cached_property
-    def _is_alone(self) -> bool:
+    def _needs_nothing_around(self) -> bool:
         """Whether a micro batch is a forward and a backward pass on one device, and nothing is done around them."""
         accelerator, optimizer = self.accelerator, self.optimizer.optimizer
         one = accelerator.distributed_type == DistributedType.NO and self.args.n_gpu <= 1
         around = (
             self.args.torch_empty_cache_steps is not None,
             getattr(accelerator, "parallelism_config", None) is not None,
-            hasattr(optimizer, "train"),  # an optimizer without a schedule has modes of its own
+            hasattr(optimizer, "train"),  # schedule-free optimizers switch modes
             is_sagemaker_mp_enabled(),
             self.args.optim in (OptimizerNames.LOMO, OptimizerNames.ADALOMO),
         )
@@ -52,14 +52,14 @@ class FullBatchTrainer(CheckpointTrainer):
         self, model: Any, inputs: dict[str, torch.Tensor], num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Return the loss of a micro batch after its backward pass."""
-        if not self._is_alone or num_items_in_batch is None:
+        if not self._needs_nothing_around or num_items_in_batch is None:
             return super().training_step(model, inputs, num_items_in_batch)
-        # The library also asks, at every micro batch, for each thing that could be around it.
+        # The library checks all of these at every micro batch.
         if not (model.training and self.model.transformer.training):
             model.train()
         loss = self.compute_loss(model, self._prepare_inputs(inputs), num_items_in_batch=num_items_in_batch)
         self.accelerator.backward(loss)
-        return self.noted(loss.detach())
+        return self.add_loss(loss.detach())
 
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
