@@ -43,13 +43,14 @@ def test_the_best_device_that_can_do_the_work_is_chosen(
     ],
 )
 def test_what_a_device_cannot_do_is_refused_with_what_it_can(device: Device, key: str, off: str) -> None:
+    on: object = "default" if key == "torch_compile_mode" else True
     with pytest.raises(RecipeError) as error:
-        check_device(device, "pretrain", {"learning_rate": 1e-3, key: True})
+        check_device(device, "pretrain", {"learning_rate": 1e-3, key: on})
     assert str(error.value).startswith(f"pretrain.{key}: this machine")
     assert off in str(error.value)
     assert ("MPS" in str(error.value)) == (device == "mps")
     check_device(device, "pretrain", {"learning_rate": 1e-3, key: False})
-    check_device("cuda", "pretrain", {key: True})
+    check_device("cuda", "pretrain", {key: on})
 
 
 @pytest.mark.parametrize("key", ["torch_compile", "torch_compile_mode"])
@@ -62,13 +63,19 @@ def test_compiling_for_a_cpu_is_refused_where_a_compiled_function_fails(key: str
             with pytest.raises(RecipeError) as error:
                 check_device("cpu", "sft", {**values, **backend})
             asked = [*backend, *values]
-            assert re.search(
-                rf"^sft\.({'|'.join(asked)}): .* C\+\+ compiler .*: install them, or add ", str(error.value)
-            )
+            assert re.search(rf"^sft\.({'|'.join(asked)}): .* C\+\+ compiler .*, or add ", str(error.value))
             assert all(f" sft.{one}=" in str(error.value) for one in asked)
         check_device("cuda", "sft", values)
         check_device("cpu", "sft", {**values, "torch_compile_backend": "aot_eager"})
         check_device("cpu", "sft", {key: False})
+
+
+@pytest.mark.parametrize(("key", "named"), [("torch_compile_mode", "foo"), ("torch_compile_backend", "no_such")])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_mode_or_a_backend_that_there_is_not_is_named(device: Device, key: str, named: str) -> None:
+    with pytest.raises(RecipeError, match=rf"^grpo\.{key}: .*{named}"):
+        check_device(device, "grpo", {"torch_compile": True, key: named})
+    check_device(device, "grpo", {key: "no"} if key == "torch_compile_backend" else {})
 
 
 def test_what_the_compiler_says_is_passed_on(tmp_path: Path) -> None:
@@ -87,5 +94,6 @@ def test_what_the_compiler_says_is_passed_on(tmp_path: Path) -> None:
 @needs_compiler
 def test_a_compiler_that_works_is_accepted() -> None:
     torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
     check_device("cpu", "sft", {"torch_compile": True})
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1

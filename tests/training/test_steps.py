@@ -230,6 +230,8 @@ AROUND: dict[str, Callable[[Trainer, pytest.MonkeyPatch], object]] = {
     "an optimizer that is told the rate": lambda made, patch: setattr(made.args, "optim", OptimizerNames.LOMO),
     "spread sequences": lambda made, patch: patch.setattr(Accelerator, "parallelism_config", object(), raising=False),
     "a loss without the number of labels": lambda made, patch: setattr(made, "model_accepts_loss_kwargs", False),
+    "another optimizer that is told the rate": lambda made, patch: setattr(made.args, "optim", OptimizerNames.ADALOMO),
+    "a loss that is divided by steps": lambda made, patch: setattr(made, "loss_is_scaled_for_ga", False),
     "sagemaker": lambda made, patch: patch.setattr(full_batches, "is_sagemaker_mp_enabled", lambda: True),
 }
 
@@ -245,6 +247,9 @@ def test_a_micro_batch_is_the_librarys_where_anything_is_done_around_it(
     prepared: list[object] = []
     prepare = made._prepare_inputs
     monkeypatch.setattr(made, "_prepare_inputs", lambda inputs: (prepared.append(inputs), prepare(inputs))[1])
+    backwards: list[object] = []
+    real = made.accelerator.backward
+    monkeypatch.setattr(made.accelerator, "backward", lambda loss: (backwards.append(prepared[-1]), real(loss)))
     made.model.train()
     made.model.transformer.eval()
     ids = torch.arange(8)[None]
@@ -252,7 +257,7 @@ def test_a_micro_batch_is_the_librarys_where_anything_is_done_around_it(
     loss = made.training_step(made.model, batch, torch.tensor(7))
     assert (loss.item() == -1) == (around != "nothing")
     assert (made.model.transformer.wte.weight.grad is None) == (around != "nothing")
-    assert prepared == [batch] * (around == "nothing")
+    assert prepared == backwards == [batch] * (around == "nothing")
     assert made.model.transformer.training == (around == "nothing")
     assert not loss.requires_grad
     assert made.training_step(made.model, batch, None) == -1
@@ -282,3 +287,25 @@ def test_a_trainer_that_compiles_for_a_cpu_asks_for_deterministic_algorithms(
         assert not torch.utils.deterministic.fill_uninitialized_memory
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_compiled_step_predicts_the_next_id_as_others_do(smoothing: float, tmp_path: Path) -> None:
+    rows, given = [], {"label_smoothing_factor": smoothing}
+    try:
+        for kind, own in (
+            (Trainer, {}),
+            (FullBatchTrainer, {}),
+            (FullBatchTrainer, {"torch_compile": True, "torch_compile_backend": "eager"}),
+        ):
+            made = trainer(kind, tmp_path, steps=4, **given, **own)
+            for part in made.model.modules():
+                if isinstance(part, torch.nn.Dropout):
+                    part.p = 0.0
+            made.train()
+            rows.append([row["loss"] for row in made.state.log_history if "loss" in row])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert rows[1] == rows[0]
+    assert rows[2] == pytest.approx(rows[0], rel=1e-6)
+    assert len(set(rows[0])) == 4

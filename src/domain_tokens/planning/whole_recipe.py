@@ -21,7 +21,7 @@ from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.placebo.savings import load_matched
 from domain_tokens.corpora.sources import local_files
 from domain_tokens.corpora.synthetic import PROMPTS
-from domain_tokens.evaluation.models.devices import check_device, choose_device
+from domain_tokens.evaluation.models.devices import check_compiler, check_device, choose_device
 from domain_tokens.planning.example_lengths import ExampleLengths
 from domain_tokens.planning.launcher import Launch
 from domain_tokens.recipe import (
@@ -215,6 +215,7 @@ def _try_extras(section: str, arguments: TrainingArguments) -> None:
     if arguments.torch_compile:
         known = [backend.lower() for backend in DynamoBackend.list()]
         check_among(f"{section}.torch_compile_backend", str(arguments.torch_compile_backend).lower(), known)
+        check_compiler(section, arguments.to_dict(), compiles_here=False)
 
 
 def _try_generation(grpo: GRPOConfig) -> None:

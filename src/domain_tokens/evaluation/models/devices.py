@@ -43,32 +43,47 @@ def check_device(device: Device, section: str, values: Mapping[str, object]) -> 
     Raises:
         RecipeError: naming the first key that it cannot do, and the value that it can.
     """
-    if device == "cuda":
-        return
-    off = _ON_CUDA_ALONE | (_COMPILER_OFF if device == "mps" else {})
+    off = {} if device == "cuda" else _ON_CUDA_ALONE | (_COMPILER_OFF if device == "mps" else {})
     for key, value in off.items():
         if values.get(key):
             reason = _ON_MPS if device == "mps" else _ON_CPU
             raise RecipeError(
                 f"{section}.{key}: {reason}; add {section}.{key}={value}, or the overlay recipes/scales/demo.yaml"
             )
-    if device == "cpu":
-        _check_compiler(section, values)
+    check_compiler(section, values, compiles_here=device == "cpu")
 
 
-def _check_compiler(section: str, values: Mapping[str, object]) -> None:
-    """Raise `RecipeError` if a section compiles and a function of one line cannot be compiled."""
+def check_compiler(section: str, values: Mapping[str, object], compiles_here: bool) -> None:
+    """Check that what a section says of compiling is known, and that a function of one line can be compiled.
+
+    Args:
+        section (`str`): the section's name, for messages.
+        values (`Mapping[str, object]`): the section.
+        compiles_here (`bool`): whether to compile for this machine's CPU, or to look at the names alone.
+
+    Raises:
+        RecipeError: with what the compiler said.
+    """
     asked = [key for key in _COMPILER_OFF if values.get(key)]  # each of them turns compiling on
-    if not asked or str(values.get("torch_compile_backend") or "inductor").lower() != "inductor":
+    backend = str(values.get("torch_compile_backend") or "inductor").lower()
+    if not asked or backend == "no":
+        return
+    mode = None if values.get("torch_compile_mode") is None else str(values["torch_compile_mode"])
+    try:
+        compiled = torch.compile(_add_one, backend=backend, mode=mode)
+    except Exception as error:  # each backend has errors of its own
+        raise RecipeError(f"{section}.{asked[-1]}: {first_line(error)}") from error
+    if not compiles_here:
         return
     try:
-        torch.compile(_add_one)(torch.ones(2))
+        compiled(torch.ones(2))
     except Exception as error:  # a missing compiler, missing headers of Python, no room for what was compiled
         said = [first_line(error), *(line for line in str(error).splitlines() if "error: " in line)]
+        needs = "a C++ compiler (g++, or what CXX names) and Python's headers" if backend == "inductor" else backend
         raise RecipeError(
             f"{section}.{asked[0]}: a function of one line could not be compiled for this machine's CPU "
-            f"({'; '.join(said[:2])}); a C++ compiler (g++, or what CXX names) and Python's headers are needed: "
-            f"install them, or add {' '.join(f'{section}.{key}={_COMPILER_OFF[key]}' for key in asked)}"
+            f"({'; '.join(said[:2])}); install what is needed, {needs}, or add "
+            f"{' '.join(f'{section}.{key}={_COMPILER_OFF[key]}' for key in asked)}"
         ) from error
 
 

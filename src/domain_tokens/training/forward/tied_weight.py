@@ -71,9 +71,9 @@ class TiedEmbedding(torch.nn.Embedding):
 class _SummedLosses(torch.autograd.Function):
     """The sum of the cross-entropies of a head's logits, without a gradient of the shape of the logits.
 
-    With hidden states `H`, the weight `W`, `E = exp(logits - largest)`, its row sums `s`, the targets `t` and the
-    gradient `g` of each position's loss, the gradients are `g (E W / s - W[t])` of `H`, and `E^T (g H / s)` of `W`,
-    less `g H` added to the rows `t`. So both products read the exponentials that the loss has computed.
+    With hidden states `H`, the weight `W`, `E = exp(logits - largest)` and its row sums `s`, the loss subtracts each
+    row's sum from `E` at the target. The gradient of the logits is then `g / s * E`, with `g` that of each position's
+    loss, and both products with it read `E`: `g / s * (E W)` is the gradient of `H`, `E^T (g / s * H)` that of `W`.
     """
 
     @staticmethod
@@ -81,19 +81,18 @@ class _SummedLosses(torch.autograd.Function):
         logits = functional.linear(hidden, weight)
         largest = logits.amax(-1, keepdim=True)
         exponentials = (logits - largest).exp()
-        sums, counts, ids = exponentials.sum(-1), targets != _IGNORE_INDEX, targets.clamp(min=0)
-        ctx.save_for_backward(hidden, weight, exponentials, sums, counts, ids)
+        sums, counts = exponentials.sum(-1), targets != _IGNORE_INDEX
+        ids, rows = torch.where(counts, targets, 0), torch.arange(len(targets), device=targets.device)
+        exponentials = exponentials.index_put((rows, ids), -sums, accumulate=True)
+        ctx.save_for_backward(hidden, weight, exponentials, sums, counts)
         losses = sums.log() + (largest - logits.gather(1, ids[:, None])).squeeze(1)
         return torch.where(counts, losses, 0.0).sum()
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
-        hidden, weight, exponentials, sums, counts, ids = ctx.saved_tensors
-        of_target = torch.where(counts, gradient, 0.0)[:, None]
-        of_exponentials = of_target / sums[:, None]
-        of_hidden = (exponentials @ weight) * of_exponentials - weight[ids] * of_target
-        of_weight = exponentials.T @ (hidden * of_exponentials)
-        return of_hidden, of_weight.index_add(0, ids, hidden * of_target, alpha=-1), None
+        hidden, weight, exponentials, sums, counts = ctx.saved_tensors
+        scale = torch.where(counts, gradient / sums, 0.0)[:, None]
+        return (exponentials @ weight) * scale, exponentials.T @ (hidden * scale), None
 
 
 class _RowsRead(torch.autograd.Function):

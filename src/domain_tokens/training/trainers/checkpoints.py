@@ -20,12 +20,13 @@ def repeat_compiled_steps(arguments: TrainingArguments) -> None:
     """Let steps that are compiled for a CPU give the same numbers each time, which a resumed run depends on.
 
     Threads of compiled code otherwise add rows of the embedding's gradient in no fixed order, and two equal runs
-    differ. On a GPU, this is for the recipe to choose, by `full_determinism`.
+    differ. On a GPU, this is for the recipe to choose, by `full_determinism`. It holds for the rest of the process.
 
     Args:
         arguments (`TrainingArguments`): the trainer's.
     """
-    if arguments.torch_compile and arguments.device.type == "cpu":
+    stricter = torch.are_deterministic_algorithms_enabled()  # by `full_determinism`
+    if arguments.torch_compile and arguments.device.type == "cpu" and not stricter:
         torch.use_deterministic_algorithms(True, warn_only=True)
         # Nothing reads memory before it is written. Filling it would cost time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Batches of full sequences, in which every id is a label: how they are made, and how many ids they predict."""
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -24,7 +24,14 @@ class FullBatchTrainer(CheckpointTrainer):
     step all processes have batches of one shape.
     """
 
+    label_smoother: Any
     _counted: dict[tuple[torch.Size, ...], Any] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.label_smoother is not None:
+            # transformers 5.23 does not recognize a compiled model as one whose labels have to be shifted.
+            self.label_smoother = partial(self.label_smoother, shift_labels=True)
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device) -> Any:
         shapes = tuple(batch["labels"].shape for batch in batch_samples)
@@ -46,7 +53,8 @@ class FullBatchTrainer(CheckpointTrainer):
             is_sagemaker_mp_enabled(),
             self.args.optim in (OptimizerNames.LOMO, OptimizerNames.ADALOMO),
         )
-        return one and self.model_accepts_loss_kwargs and not any(around)
+        divides = self.loss_is_scaled_for_ga is not None or not self.model_accepts_loss_kwargs
+        return one and not divides and not any(around)
 
     def training_step(
         self, model: Any, inputs: dict[str, torch.Tensor], num_items_in_batch: Any = None
