@@ -191,7 +191,7 @@ def check_losses(run: Pretraining, plain: PlainLoop, device: torch.device, when:
 def row(name: str, rounds: Rounds) -> str:
     """Return the medians of all rounds but the first, in which memory is allocated and graphs are compiled."""
     ours, plain = (list(zip(*rounds.seconds[key][1:], strict=True)) for key in ("ours", "plain"))
-    cells = [f"{name:<24}", *(f"{1000 * statistics.median(one[0]) / rounds.steps:>10.1f}" for one in (ours, plain))]
+    cells = [f"{name:<32}", *(f"{1000 * statistics.median(one[0]) / rounds.steps:>10.1f}" for one in (ours, plain))]
     for clock in (0, 1):
         ratios = sorted(b / a for a, b in zip(ours[clock], plain[clock], strict=True))
         cells.append(f"{statistics.median(ratios):>8.3f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]")
@@ -216,14 +216,14 @@ def main() -> None:
         parser.error("--compile: expected a C++ compiler (c++, g++ or clang++), found none; install one")
     modes = [False] * (not arguments.compile) + [True] * (not arguments.eager and compiler is not None)
     first = "plain, ms" if arguments.control else "ours, ms"
-    print(f"{'':24}{first:>10}{'plain, ms':>10}   {'ratio by wall clock':<22}by CPU time")  # noqa: T201
+    print(f"{'':32}{first:>10}{'plain, ms':>10}   {'ratio by wall clock':<22}by CPU time")  # noqa: T201
     keep_freed_memory()  # as a stage does; the plain loop gains as much
     found = {}
     for name, compiled in itertools.product(arguments.only, modes):
         with tempfile.TemporaryDirectory() as folder:
             steps = arguments.steps or STEPS.get(name, 8)
             rounds = measure(shapes[name], compiled, steps, arguments.rounds, Path(folder), arguments.control)
-        label = f"{name}, {'compiled' if compiled else 'eager'}"
+        label = f"{name}, {'compiled' if compiled else 'eager'}{', control' * arguments.control}"
         found[label] = rounds.seconds
         print(row(label, rounds), flush=True)  # noqa: T201
     if arguments.json:

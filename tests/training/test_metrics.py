@@ -6,12 +6,13 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.training import stage
+from domain_tokens.training import devices, stage
 from domain_tokens.training.callbacks import metrics
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work, read_metrics
 from domain_tokens.training.devices import PEAK_FLOPS, known_device
@@ -149,16 +150,31 @@ _OF_A_LARGE_PARENT = """
 import subprocess, sys
 import numpy as np
 
+from domain_tokens.training.devices import peak_resident_bytes
+
 block = np.ones(1 << 30, dtype=np.uint8)
 child = "from domain_tokens.training.devices import peak_resident_bytes; print(peak_resident_bytes())"
-print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True).stdout)
+said = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True).stdout
+print(peak_resident_bytes(), said)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; elsewhere getrusage is asked")
 def test_the_peak_of_memory_is_a_process_s_own_and_not_that_of_the_one_that_started_it() -> None:
     done = subprocess.run([sys.executable, "-c", _OF_A_LARGE_PARENT], capture_output=True, text=True, check=True)
-    assert 5 << 20 < int(done.stdout) < 1 << 29
+    parent, child = map(int, done.stdout.split())
+    assert parent > 1 << 30
+    assert 5 << 20 < child < 1 << 29
+
+
+@pytest.mark.parametrize(("system", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_without_a_status_the_peak_is_what_the_system_counts(
+    system: str, unit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_STATUS", tmp_path / "none")
+    monkeypatch.setattr(devices.sys, "platform", system)
+    monkeypatch.setattr(devices.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=3000))
+    assert devices.peak_resident_bytes() == 3000 * unit
 
 
 def try_an_unknown_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,10 +35,7 @@ from domain_tokens.training.post_training.chat_data import (
     prompt_completion,
     training_examples,
 )
-from domain_tokens.training.post_training.packed_rows import (
-    packed_order,
-    packed_steps,
-)
+from domain_tokens.training.post_training.packed_rows import packed_order, packed_steps
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 from domain_tokens.training.trainers.answers import AnswerTrainer
 from domain_tokens.training.trainers.checkpoints import CheckpointTrainer
